@@ -1,0 +1,102 @@
+"""One client request and all that happens to it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from proxy.errors import GatewayError
+from proxy.wire import Request, Usage
+
+Outcome = Literal["ok", "error", "cancelled", "truncated", "cached"]
+
+
+@dataclass(slots=True, frozen=True)
+class ClientKey:
+    """Who asks.
+
+    Attributes:
+        name: what logs and records call it; never the key itself.
+        routes: the routes it may use; empty means all.
+    """
+
+    name: str
+    user: str = ""
+    team: str = ""
+    routes: tuple[str, ...] = ()
+
+
+ANYONE = ClientKey("anyone")
+"""The key of an exchange that no plugin has authenticated."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try on one deployment.
+
+    Attributes:
+        result: "ok", or the error's code.
+        queued_s: time in the provider's queue, in seconds.
+        upstream_s: time from the choice of the worker to the end, in seconds.
+        status: the vendor's HTTP status, 0 when none came.
+    """
+
+    provider: str
+    model: str
+    credential: str = ""
+    result: str = ""
+    status: int = 0
+    queued_s: float = 0.0
+    upstream_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Exchange:
+    """The record plugins read and write, and the log keeps.
+
+    Attributes:
+        id: the request's id, ours or the client's `x-request-id`.
+        operation: "chat", "embeddings", ..., or "passthrough".
+        request: the JSON body; None where the body is passed through unread.
+        headers: the client's, names in lower case, one value a name.
+        received_at: Unix time, in seconds.
+        started: monotonic time of arrival, in seconds.
+        deadline: monotonic time at which all attempts end, in seconds.
+        route: the route's name, once it is chosen.
+        status: HTTP status of the answer, 0 before there is one.
+        response_headers: what plugins add to the answer.
+        first_token_s: from arrival to the first content, in seconds; 0 when none came.
+        pre_s, translate_s: our own time before the attempt and around the wire, in seconds.
+        entered: how many plugins were entered; the chain's own book-keeping.
+        notes: scratch space, one key per plugin name.
+    """
+
+    id: str
+    operation: str
+    method: str
+    path: str
+    headers: dict[str, str]
+    received_at: float
+    started: float
+    deadline: float = math.inf
+    request: Request | None = None
+    client: str = ""
+    key: ClientKey = ANYONE
+    tags: dict[str, str] = field(default_factory=dict)
+    route: str = ""
+    provider: str = ""
+    model: str = ""
+    stream: bool = False
+    attempts: list[Attempt] = field(default_factory=list)
+    usage: Usage | None = None
+    outcome: Outcome = "ok"
+    status: int = 0
+    error: GatewayError | None = None
+    response_headers: list[tuple[str, str]] = field(default_factory=list)
+    pre_s: float = 0.0
+    translate_s: float = 0.0
+    first_token_s: float = 0.0
+    finished_s: float = 0.0
+    entered: int = 0
+    notes: dict[str, Any] = field(default_factory=dict)

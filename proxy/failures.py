@@ -1,0 +1,92 @@
+"""A vendor's HTTP status to the error the client sees.
+
+Adapters read their vendor's words; what a status means for blame and for retries is the
+same for all of them and stands here once.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import time
+from typing import NamedTuple
+
+from proxy.adapter import Headers, header
+from proxy.errors import (
+    ContentFiltered,
+    ContextLengthExceeded,
+    UpstreamAuth,
+    UpstreamBadResponse,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamRateLimited,
+    UpstreamRejected,
+)
+
+_RETRYABLE_4XX = frozenset({408, 409, 425})
+_CONTEXT = re.compile(
+    r"context.{0,12}length|maximum context|too many (?:input )?tokens|prompt is too long"
+    r"|exceeds? the (?:model.s )?(?:context|maximum).{0,20}(?:window|tokens)",
+    re.IGNORECASE,
+)
+_FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
+
+
+class VendorError(NamedTuple):
+    """What a vendor said: its words, and where it has them, type, code and field."""
+
+    message: str
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+
+
+def upstream_error(status: int, said: VendorError, headers: Headers = ()) -> UpstreamError:
+    """Return the error for a vendor's answer of `status`."""
+    error = _by_status(status, said)
+    error.upstream_status = status
+    error.param = said.param
+    error.retry_after_s = retry_after_s(headers)
+    return error
+
+
+def _by_status(status: int, said: VendorError) -> UpstreamError:
+    if status in (401, 403):
+        # The words may name our credential or account: the client gets none of them.
+        return UpstreamAuth(f"the provider refused the gateway's credential (status {status})")
+    if status == 429:
+        return UpstreamRateLimited(said.message)
+    if 400 <= status < 500:
+        return _rejected(status, said)
+    if status >= 500:
+        return UpstreamFailed(said.message)
+    return UpstreamBadResponse(f"the provider answered with status {status}")
+
+
+def _rejected(status: int, said: VendorError) -> UpstreamError:
+    if said.code in _FILTER_CODES:
+        return ContentFiltered(said.message)
+    if said.code == "context_length_exceeded" or (
+        status in (400, 413, 422) and _CONTEXT.search(said.message)
+    ):
+        return ContextLengthExceeded(said.message)
+    error = UpstreamRejected(said.message)
+    error.status = status
+    error.retryable = status in _RETRYABLE_4XX
+    return error
+
+
+def retry_after_s(headers: Headers) -> float | None:
+    """Read `retry-after-ms` or `retry-after` (seconds or a date); None if absent or odd."""
+    millis = header(headers, "retry-after-ms")
+    value = header(headers, "retry-after")
+    try:
+        if millis is not None:
+            return max(0.0, float(millis) / 1000)
+        if value is None:
+            return None
+        if re.fullmatch(r"[0-9.]+", value.strip()):
+            return float(value)
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None

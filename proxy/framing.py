@@ -1,0 +1,103 @@
+"""Bytes to events, without I/O.
+
+A framer is fed whatever the network gave and returns the events that became complete. It
+never waits and never sees a socket, so any split of the same bytes gives the same events.
+An event keeps the bytes it came in: what nobody changes is sent on as it was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from proxy.errors import UpstreamBadResponse
+
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+
+# A blank line is two line ends, each of \n, \r\n or \r; "\r\n" alone is one, not two.
+_BLANK_LINE = re.compile(rb"\n(?:\r\n|\n|\r)|\r\n(?:\r\n|\n|\r)|\r(?!\n)(?:\r\n|\r)")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_OVERLAP = 3  # bytes of a blank line that may have come before the rest of it
+
+
+class Event(NamedTuple):
+    """One event of a vendor's stream.
+
+    Attributes:
+        name: the `event:` field, or the empty string.
+        data: the `data:` lines joined; empty for a comment or a block without data.
+        block: the bytes of the event as they came, its blank line included.
+    """
+
+    name: str
+    data: bytes
+    block: bytes
+
+
+class Framer(Protocol):
+    """Cuts a byte stream into events."""
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        """Take the next bytes and return the events they completed.
+
+        Raises:
+            UpstreamBadResponse: an event is larger than `MAX_EVENT_BYTES`.
+        """
+
+    def close(self) -> Sequence[Event]:
+        """Take the end of the stream and return what was still held."""
+
+
+class SSE:
+    """Server-sent events.
+
+    Source: https://html.spec.whatwg.org/multipage/server-sent-events.html (2026-11-21)
+    """
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        """Take the next bytes and return the events they completed.
+
+        Raises:
+            UpstreamBadResponse: an event is larger than `MAX_EVENT_BYTES`.
+        """
+        scanned = 0
+        if self._rest:
+            scanned = max(0, len(self._rest) - _OVERLAP)
+            data = self._rest + data
+        events, start = [], 0
+        for blank in _BLANK_LINE.finditer(data, scanned):
+            end = blank.end()
+            events.append(_event(data[start:end], blank.start() - start))
+            start = end
+        self._rest = data[start:]
+        if len(self._rest) > MAX_EVENT_BYTES:
+            raise UpstreamBadResponse(f"the provider sent an event over {MAX_EVENT_BYTES} bytes")
+        return events
+
+    def close(self) -> Sequence[Event]:
+        """Take the end of the stream; some vendors omit the last blank line."""
+        block, self._rest = self._rest, b""
+        if not block.strip(b"\r\n"):
+            return ()
+        return (_event(block + b"\n\n", len(block)),)
+
+
+def _event(block: bytes, size: int) -> Event:
+    """Read one block whose content is its first `size` bytes."""
+    if block.startswith(b"data: ") and block.find(b"\n", 0, size) < 0 > block.find(b"\r", 0, size):
+        return Event("", block[6:size], block)
+    name, lines = "", []
+    for line in _LINE_END.split(block[:size]):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            lines.append(value)
+        elif field == b"event":
+            name = value.decode("utf-8", "replace")
+    return Event(name, b"\n".join(lines), block)
