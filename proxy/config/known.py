@@ -1,0 +1,25 @@
+"""What names a configuration may use: told by the composition root, which alone knows all files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from proxy.adapter import Defaults
+
+
+class Known(NamedTuple):
+    """The names of what can be configured.
+
+    Attributes:
+        adapters: of the files in `adapters/`.
+        strategies: of the files in `proxy/routing/`.
+        plugins: of the files in `plugins/` and of other packages' entry points.
+        defaults: an adapter's name to what it knows about its vendor. A base URL that only the
+            running gateway knows (its own simulator's) belongs in there too.
+    """
+
+    adapters: frozenset[str]
+    strategies: frozenset[str]
+    plugins: frozenset[str]
+    defaults: Callable[[str], Defaults]
