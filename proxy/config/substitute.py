@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from proxy.config.problems import quote
+
 _SIGN = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:-)([^}]*))?\}|(\{))")
 _FROM_FILE = "file:"
 _LARGEST_BYTES = 1024 * 1024
@@ -52,13 +54,13 @@ class Substitution:
                 raw = stream.read(_LARGEST_BYTES + 1)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no file name"
-            raise ValueError(f"cannot read the file {name}: {reason}") from error
+            raise ValueError(f"cannot read the file {quote(name)}: {reason}") from error
         if len(raw) > _LARGEST_BYTES:
-            raise ValueError(f"the file {name} is larger than {_LARGEST_BYTES} bytes")
+            raise ValueError(f"the file {quote(name)} is larger than {_LARGEST_BYTES} bytes")
         try:
             return raw.decode().rstrip("\r\n")
         except UnicodeDecodeError as error:
-            raise ValueError(f"the file {name} is not in UTF-8") from error
+            raise ValueError(f"the file {quote(name)} is not in UTF-8") from error
 
 
 def is_substituted(text: str) -> bool:

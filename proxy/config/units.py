@@ -10,6 +10,8 @@ import math
 import re
 from decimal import Decimal
 
+from proxy.config.problems import quote
+
 _SECONDS = {
     "us": Decimal("0.000001"),
     "ms": Decimal("0.001"),
@@ -113,8 +115,6 @@ def _text(value: str | float, pattern: str, what: str) -> str:
 
 
 def _shown(value: str | float) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = str(value)
-    short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-    return f'"{short}"' if isinstance(value, str) else short
+    if isinstance(value, str):
+        return quote(value)
+    return str(value).lower()[:_LONGEST]
