@@ -36,6 +36,7 @@ defaults = Defaults(
 _DONE = b"[DONE]"
 _EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
 _STREAM_OPTIONS = b'{"include_usage":true}'
+_NULL = msgspec.Raw(b"null")  # absent; `Raw | None` would take nothing but null
 _JSON = ("content-type", "application/json")
 
 
@@ -72,7 +73,7 @@ class _Peek(msgspec.Struct):
     """All we read of an answer or a chunk."""
 
     usage: _Usage | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = _NULL
 
 
 class _Choice(msgspec.Struct):
@@ -96,13 +97,13 @@ class _Error(msgspec.Struct):
 
 class _ResponseBody(msgspec.Struct):
     usage: _Usage | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = _NULL
 
 
 class _ResponseEvent(msgspec.Struct):
     type: str = ""
     response: _ResponseBody | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = _NULL
     message: str | None = None
 
 
@@ -148,7 +149,7 @@ def response(response: UpstreamResponse, created: int) -> Response:
         UpstreamFailed: it is an error in a 200.
     """
     peek = _peek(response.body)
-    if peek.error is not None and bytes(peek.error) != b"null":
+    if peek.error != _NULL:
         raise _failed(peek.error)
     return Response(response.body, peek.usage.normal() if peek.usage else None)
 
@@ -158,7 +159,7 @@ def error(response: UpstreamResponse) -> UpstreamError:
     said = None
     try:
         raw = _PEEK.decode(response.body).error
-        said = _said(raw) if raw is not None else None
+        said = _said(raw) if raw != _NULL else None
     except msgspec.MsgspecError:
         pass  # a page of HTML, most often: the status says all there is
     return failures.upstream_error(
@@ -223,7 +224,7 @@ class Stream:
             self.ended, self.last = True, event.block
             return ()
         peek = _peek(data)
-        if peek.error is not None and bytes(peek.error) != b"null":
+        if peek.error != _NULL:
             raise _failed(peek.error)
         usage_only = False
         if peek.usage is not None:
@@ -292,9 +293,9 @@ class ResponsesStream:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise UpstreamBadResponse("the provider sent an event that is not JSON") from None
         if seen.type == "error":
-            raise _failed(seen.error or msgspec.Raw(event.data))
+            raise _failed(seen.error if seen.error != _NULL else msgspec.Raw(event.data))
         if seen.type == "response.failed" and not self._opened and seen.response:
-            raise _failed(seen.response.error or msgspec.Raw(b"null"))
+            raise _failed(seen.response.error)
         self._opened = self._opened or seen.type not in self._PRELUDE
         if seen.type in self._TERMINAL:
             self.ended = True

@@ -65,9 +65,12 @@ class Exchange:
         deadline: monotonic time at which all attempts end, in seconds.
         route: the route's name, once it is chosen.
         status: HTTP status of the answer, 0 before there is one.
-        response_headers: what plugins add to the answer.
+        response_headers: what plugins add to the answer; a name here replaces the vendor's.
+        response_removed: the vendor's headers that plugins keep from the client.
+        receive_s: time in which the body came in, in seconds.
+        paused_s: time between attempts, in seconds.
         first_token_s: from arrival to the first content, in seconds; 0 when none came.
-        pre_s, translate_s: our own time before the attempt and around the wire, in seconds.
+        pre_s, translate_s: our own time in plugins' `pre` and around the wire, in seconds.
         entered: how many plugins were entered; the chain's own book-keeping.
         notes: scratch space, one key per plugin name.
     """
@@ -94,9 +97,23 @@ class Exchange:
     status: int = 0
     error: GatewayError | None = None
     response_headers: list[tuple[str, str]] = field(default_factory=list)
+    response_removed: set[str] = field(default_factory=set)
+    receive_s: float = 0.0
+    paused_s: float = 0.0
     pre_s: float = 0.0
     translate_s: float = 0.0
     first_token_s: float = 0.0
     finished_s: float = 0.0
     entered: int = 0
     notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def overhead_s(self) -> float:
+        """Our own share of the time, in seconds: neither client, queue nor vendor had it.
+
+        Of a stream it is what came before the head and after the end, not the relaying.
+        """
+        elsewhere_s = self.receive_s + self.paused_s
+        for attempt in self.attempts:
+            elsewhere_s += attempt.queued_s + attempt.upstream_s
+        return max(0.0, self.finished_s - elsewhere_s + self.translate_s)

@@ -11,7 +11,9 @@ the configuration, the others in reverse, and only for plugins whose `pre` was r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dis
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -20,6 +22,8 @@ from proxy.exchange import Exchange
 from proxy.wire import Chunk, Response
 
 log = structlog.get_logger()
+
+_AWAITING = frozenset({"GET_AWAITABLE", "GET_ANEXT", "BEFORE_ASYNC_WITH", "SEND"})
 
 
 class Filter(Protocol):
@@ -63,7 +67,11 @@ class Plugin:
 
 
 class Chain:
-    """The plugins of one route, compiled once when the configuration is read."""
+    """The plugins of one route, compiled once when the configuration is read.
+
+    Attributes:
+        end_waits: whether any `end` stage can wait; if none can, it needs no task of its own.
+    """
 
     def __init__(self, plugins: Iterable[Plugin]) -> None:
         self.plugins = tuple(plugins)
@@ -73,6 +81,7 @@ class Chain:
         self._filter = [(i, p.filter) for i, p in outward if _overrides(p, "filter")]
         self._post = [(i, p.post) for i, p in outward if _overrides(p, "post")]
         self._end = [(i, p.end) for i, p in outward if _overrides(p, "end")]
+        self.end_waits = any(_waits(end) for _, end in self._end)
 
     async def pre(self, exchange: Exchange) -> Response | None:
         """Run inward until a plugin answers or refuses."""
@@ -127,3 +136,9 @@ def close(filters: Sequence[Filter]) -> Sequence[Chunk]:
 def _overrides(plugin: Plugin, stage: str) -> bool:
     base: Any = getattr(Plugin, stage)
     return getattr(type(plugin), stage) is not base
+
+
+def _waits(stage: Callable[..., object]) -> bool:
+    """Whether a stage has an `await` of any kind in it."""
+    code = getattr(inspect.unwrap(stage), "__code__", None)
+    return code is None or any(i.opname in _AWAITING for i in dis.get_instructions(code))
