@@ -1,0 +1,73 @@
+"""Let in the clients whose key is known.
+
+SDKs send the key in different places: as a bearer token, in a header of their vendor's,
+and from browsers, which cannot set headers on a websocket, among its subprotocols. The
+first place that holds a key counts.
+
+Source: https://platform.openai.com/docs/guides/realtime-websocket (2026-11-21)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from proxy.errors import InvalidApiKey
+from proxy.exchange import Exchange
+from proxy.hooks import Plugin
+from proxy.keys import Keyring
+from proxy.wire import Response
+
+_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
+_SUBPROTOCOL = "openai-insecure-api-key."
+
+_MISSING = (
+    "no API key was sent; send it as `authorization: Bearer <key>` "
+    "(`x-api-key`, `api-key` and `x-goog-api-key` are read too)"
+)
+_UNKNOWN = "this API key is not known here; a key of a vendor is not a key of this gateway"
+
+
+class Auth(Plugin):
+    """Names the client, or refuses it; without any key configured it refuses all.
+
+    Args:
+        keys: lent by the gateway, not an option.
+    """
+
+    name = "auth"
+
+    def __init__(self, *, keys: Keyring) -> None:
+        self._find = keys.find
+
+    async def pre(self, exchange: Exchange) -> Response | None:
+        """Find the client's key and note whose it is.
+
+        Raises:
+            InvalidApiKey: none was sent, or nobody has it.
+        """
+        secret = presented(exchange.headers)
+        key = self._find(secret) if secret else None
+        if key is None:
+            error = InvalidApiKey(_UNKNOWN if secret else _MISSING)
+            error.headers["www-authenticate"] = "Bearer"  # RFC 9110 section 11.6.1
+            raise error
+        exchange.key = key
+        return None
+
+
+def presented(headers: Mapping[str, str]) -> str:
+    """Return the key a client sent, or the empty string.
+
+    Args:
+        headers: names in lower case.
+    """
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and (secret := secret.strip()):
+        return secret
+    for name in _HEADERS:
+        if secret := headers.get(name, "").strip():
+            return secret
+    for protocol in headers.get("sec-websocket-protocol", "").split(","):
+        if (protocol := protocol.strip()).startswith(_SUBPROTOCOL):
+            return protocol[len(_SUBPROTOCOL) :]
+    return ""

@@ -1,0 +1,110 @@
+"""The keys clients show, and who shows them.
+
+A key is kept only as its SHA-256 digest, from which nobody gets it back: keys are long and
+random, so a slow hash would protect nothing that is not already safe. Finding one takes the
+same time among ten keys and a million.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from hashlib import sha256
+from typing import NamedTuple
+
+from proxy.exchange import ClientKey
+
+_HASH = re.compile(r"sha256:([0-9a-fA-F]{64})")
+
+
+class KeyEntry(NamedTuple):
+    """A key as the configuration has it: `value` or `hash`, one of them.
+
+    Attributes:
+        hash: "sha256:" and 64 hexadecimal digits.
+        routes: patterns of the routes it may use ("gpt-*"); empty means all.
+    """
+
+    name: str
+    value: str = ""
+    hash: str = ""
+    user: str = ""
+    team: str = ""
+    routes: tuple[str, ...] = ()
+
+
+class Keyring:
+    """The keys that are let in."""
+
+    def __init__(self, keys: dict[bytes, ClientKey]) -> None:
+        """Take the keys by their digest."""
+        self._keys = {digest: (digest, key) for digest, key in keys.items()}
+
+    @classmethod
+    def of(cls, entries: Iterable[KeyEntry]) -> Keyring:
+        """Hash and collect the configured keys.
+
+        Raises:
+            ValueError: an entry has neither value nor hash, or both; a hash is no hash;
+                a name or a key stands twice. The message never holds a key.
+        """
+        keys: dict[bytes, ClientKey] = {}
+        names: set[str] = set()
+        for entry in entries:
+            digest = _digest(entry)
+            if digest in keys:
+                raise ValueError(f"{keys[digest].name!r} and {entry.name!r} are the same key")
+            if entry.name in names:
+                raise ValueError(f"two keys are called {entry.name!r}")
+            names.add(entry.name)
+            keys[digest] = ClientKey(entry.name, entry.user, entry.team, tuple(entry.routes))
+        return cls(keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[ClientKey]:
+        return (key for _, key in self._keys.values())
+
+    def find(self, secret: str) -> ClientKey | None:
+        """Return whose key this is, or None.
+
+        How long it takes says nothing about the keys: what is looked up is a digest, which
+        a guesser cannot steer, and the last comparison does not stop at a difference.
+        """
+        digest = _hash(secret)
+        found = self._keys.get(digest)
+        if found is None or not hmac.compare_digest(digest, found[0]):
+            return None
+        return found[1]
+
+
+def may_use(key: ClientKey, route: str) -> bool:
+    """Whether `key` is allowed to ask for `route`."""
+    return not key.routes or _matches(key.routes, route)
+
+
+@lru_cache(maxsize=4096)
+def _matches(patterns: tuple[str, ...], route: str) -> bool:
+    return any(fnmatchcase(route, pattern) for pattern in patterns)
+
+
+def _digest(entry: KeyEntry) -> bytes:
+    if bool(entry.value) == bool(entry.hash):
+        raise ValueError(f"the key {entry.name!r} needs either a value or a hash")
+    if entry.value:
+        return _hash(entry.value)
+    found = _HASH.fullmatch(entry.hash)
+    if found is None:
+        raise ValueError(
+            f"the hash of the key {entry.name!r} must be sha256: and 64 hexadecimal digits"
+        )
+    return bytes.fromhex(found.group(1))
+
+
+def _hash(secret: str) -> bytes:
+    """Digest of the bytes as they came: bytes that are no UTF-8 arrive as surrogates."""
+    return sha256(secret.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,82 @@
+"""Headers set and removed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from plugins.headers import Headers
+from proxy.exchange import Exchange
+from proxy.wire import Response
+
+
+def exchange(**headers: str) -> Exchange:
+    return Exchange("id", "chat", "POST", "/v1/chat/completions", headers, 0.0, 0.0)
+
+
+async def test_the_vendor_gets_what_is_set_and_not_what_is_removed() -> None:
+    """Names in any case; what is not named stays."""
+    x = exchange(referer="r", other="o", org="old")
+    plugin = Headers(request={"set": {"Org": "new", "X-Title": "gate"}, "remove": ["Referer"]})
+    await plugin.pre(x)
+
+    assert x.headers == {"other": "o", "org": "new", "x-title": "gate"}
+
+
+async def test_the_client_gets_what_is_set_on_any_answer() -> None:
+    """Also on an error or a stream, which no `post` sees; another plugin's value is replaced."""
+    x = exchange()
+    x.response_headers = [("x-frame", "old"), ("x-kept", "1")]
+    await Headers(response={"set": {"X-Frame": "new"}}).pre(x)
+
+    assert x.response_headers == [("x-kept", "1"), ("x-frame", "new")]
+
+
+async def test_a_whole_answer_loses_the_vendors_headers_that_are_removed_or_replaced() -> None:
+    """The client must not get a header twice with two values."""
+    plugin = Headers(response={"set": {"x-a": "ours"}, "remove": ["x-b"]})
+    headers = [("x-a", "theirs"), ("x-b", "theirs"), ("x-c", "theirs")]
+    answer = await plugin.post(exchange(), Response(b"{}", headers=headers))
+
+    assert answer.headers == [("x-c", "theirs")]
+
+
+async def test_without_options_nothing_changes() -> None:
+    """The plugin may be listed and left empty."""
+    x = exchange(a="1")
+    plugin = Headers()
+    await plugin.pre(x)
+    answer = await plugin.post(x, Response(b"{}", headers=[("b", "2")]))
+
+    assert (x.headers, x.response_headers, answer.headers) == ({"a": "1"}, [], [("b", "2")])
+
+
+@pytest.mark.parametrize("side", ["request", "response"])
+@pytest.mark.parametrize(
+    ("rules", "says"),
+    [
+        ({"set": {"a b": "x"}}, "'a b'"),
+        ({"set": {"": "x"}}, "name of a header"),
+        ({"set": {"a\r\nb": "x"}}, "name of a header"),
+        ({"set": {"x-a": "1\r\nset-cookie: 2"}}, "x-a"),
+        ({"set": {"x-a": "1\x00"}}, "x-a"),
+        ({"set": {"x-a": "\udcff"}}, "x-a"),
+        ({"set": {"x-a": 1}}, "x-a"),
+        ({"set": {"Authorization": "Bearer x"}}, "Authorization"),
+        ({"set": {"X-Api-Key": "x"}}, "X-Api-Key"),
+        ({"set": {"Transfer-Encoding": "chunked"}}, "Transfer-Encoding"),
+        ({"remove": ["Content-Length"]}, "Content-Length"),
+        ({"remove": ["Host"]}, "Host"),
+        ({"remove": [1]}, "1"),
+        ({"remove": "x-a"}, "remove"),
+        ({"set": ["x-a"]}, "set"),
+        ({"set": {"x-a": "1"}, "remove": ["X-A"]}, "both"),
+        ({"add": {"x-a": "1"}}, "`set` and `remove`"),
+        (["x-a"], "`set` and `remove`"),
+    ],
+)
+def test_a_wrong_rule_is_refused_at_the_start(side: str, rules: Any, says: str) -> None:
+    """Nothing that could split a message, break a connection or hand out a key."""
+    with pytest.raises((TypeError, ValueError), match=says):
+        Headers(**{side: rules})
