@@ -202,11 +202,12 @@ def _failed(raw: msgspec.Raw) -> UpstreamError:
 class Stream:
     """Passes events on and keeps the last usage it saw; `[DONE]` ends it."""
 
-    __slots__ = ("_opened", "ended", "last", "usage")
+    __slots__ = ("_opened", "ended", "last", "memory", "usage")
 
     def __init__(self, created: int) -> None:
         self.usage: Usage | None = None
         self.last = b""
+        self.memory: dict[str, bytes] = {}
         self._opened = False
         self.ended = False
 
@@ -268,7 +269,7 @@ class ResponsesStream:
     Source: https://platform.openai.com/docs/api-reference/responses-streaming (2026-11-21)
     """
 
-    __slots__ = ("_opened", "ended", "last", "usage")
+    __slots__ = ("_opened", "ended", "last", "memory", "usage")
 
     _PRELUDE = frozenset({"response.created", "response.in_progress", "response.queued"})
     _TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
@@ -276,6 +277,7 @@ class ResponsesStream:
     def __init__(self, created: int) -> None:
         self.usage: Usage | None = None
         self.last = b""
+        self.memory: dict[str, bytes] = {}
         self._opened = False
         self.ended = False
 

@@ -7,7 +7,8 @@ requests: bytes in, bytes out. The network belongs to `proxy.upstream`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from proxy.errors import UpstreamError
 from proxy.framing import Event, Framer
@@ -39,20 +40,48 @@ class Defaults(NamedTuple):
     base_url_variable: str = ""
 
 
+class Media(NamedTuple):
+    """A file that was fetched because the vendor does not fetch it itself.
+
+    Attributes:
+        content_type: such as "image/png", without parameters.
+    """
+
+    content_type: str
+    body: bytes
+
+
+def _forgotten(tool_call_id: str) -> bytes | None:
+    return None
+
+
 class Target(NamedTuple):
-    """Where one attempt goes.
+    """Where one attempt goes, and what it may need on the way.
 
     Attributes:
         model: the vendor's name of the model.
-        credential: empty where the vendor needs none.
+        credential: empty where the vendor needs none, or an `Authorizer` has it.
         headers: what the configuration adds for this provider and deployment.
         credential_name: what logs and records call the credential.
+        options: the provider's `options`, as configured.
+        media: what was fetched, by URL.
+        recall: what an earlier answer told to remember for a tool call id, or None.
     """
 
     model: str
     credential: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     credential_name: str = ""
+    options: Mapping[str, Any] = MappingProxyType({})
+    media: Mapping[str, Media] = MappingProxyType({})
+    recall: Callable[[str], bytes | None] = _forgotten
+
+
+class Dropped(NamedTuple):
+    """A member of the request that the vendor does not get."""
+
+    name: str
+    reason: str
 
 
 class UpstreamRequest(NamedTuple):
@@ -62,6 +91,7 @@ class UpstreamRequest(NamedTuple):
         path: behind the provider's base URL, query included: "/chat/completions".
         headers: without host, content-length and connection: the transport's business.
         safe: whether it may be sent twice when the connection broke under it.
+        dropped: what of the client's request is not in it.
     """
 
     method: str
@@ -69,6 +99,7 @@ class UpstreamRequest(NamedTuple):
     headers: Headers
     body: bytes = b""
     safe: bool = True
+    dropped: Sequence[Dropped] = ()
 
 
 class UpstreamResponse(NamedTuple):
@@ -86,11 +117,13 @@ class Translator(Protocol):
         usage: what the vendor reported so far, or None.
         ended: whether the vendor's end marker came.
         last: the block that ends the stream for the client; sent after `close` came back.
+        memory: by tool call id, what the vendor wants back with that call's result.
     """
 
     usage: Usage | None
     ended: bool
     last: bytes
+    memory: dict[str, bytes]
 
     def feed(self, event: Event) -> Sequence[Chunk]:
         """Take one event and return the chunks it gives, often one.
@@ -107,6 +140,17 @@ class Translator(Protocol):
         """
 
 
+class Follow(NamedTuple):
+    """The next question about an answer that is not ready yet.
+
+    Attributes:
+        wait_s: how long to wait before it, in seconds.
+    """
+
+    request: UpstreamRequest
+    wait_s: float
+
+
 class Operation(NamedTuple):
     """How a vendor serves one OpenAI operation.
 
@@ -115,6 +159,8 @@ class Operation(NamedTuple):
         response: the vendor's whole answer and the Unix time in seconds to ours.
         stream: the Unix time in seconds to a machine for one stream; None: never streams.
         forwards: the vendor speaks the client's dialect, so the client's own headers go along.
+        media: the URLs in a request that the vendor does not fetch itself.
+        follow: an answer and its target to the next question; None: the answer is the one.
     """
 
     request: Callable[[Request, Target], UpstreamRequest]
@@ -122,6 +168,19 @@ class Operation(NamedTuple):
     stream: Callable[[int], Translator] | None
     framer: Callable[[], Framer]
     forwards: bool = False
+    media: Callable[[Request], Sequence[str]] | None = None
+    follow: Callable[[UpstreamResponse, Target], Follow | None] | None = None
+
+
+class Authorizer(Protocol):
+    """Credentials that expire or sign: made once a provider, asked for each request."""
+
+    async def headers(self, request: UpstreamRequest, url: str) -> Headers:
+        """Return the headers that authorise `request` at `url`.
+
+        Raises:
+            UpstreamAuth: no credential can be had.
+        """
 
 
 class Adapter(Protocol):

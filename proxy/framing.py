@@ -15,8 +15,9 @@ from proxy.errors import UpstreamBadResponse
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 
-# A blank line is two line ends, each of \n, \r\n or \r; "\r\n" alone is one, not two.
-_BLANK_LINE = re.compile(rb"\n(?:\r\n|\n|\r)|\r\n(?:\r\n|\n|\r)|\r(?!\n)(?:\r\n|\r)")
+# A blank line is two line ends, each of \n, \r\n or \r; "\r\n" alone is one, not two, and a
+# \r at the end of what has come may be half of one.
+_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?=[^\n]))")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _OVERLAP = 3  # bytes of a blank line that may have come before the rest of it
 

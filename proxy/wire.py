@@ -9,7 +9,7 @@ Source: https://platform.openai.com/docs/api-reference (2026-11-21)
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -51,6 +51,10 @@ class Request:
     def __contains__(self, name: str) -> bool:
         return name in self._changes or name in self._fields
 
+    def names(self) -> Collection[str]:
+        """Return the names of all members."""
+        return self._fields.keys() | self._changes.keys() if self._changes else self._fields.keys()
+
     def raw(self, name: str) -> bytes | None:
         """Return one member's JSON text, or None if it is absent."""
         if name in self._changes:
@@ -88,6 +92,8 @@ class Request:
         self._changes[name] = msgspec.json.encode(value)
         if name == "model" and isinstance(value, str):
             self.model = value
+        elif name == "stream":
+            self.stream = value is True
 
     def changed(self, name: str) -> bool:
         """Whether `set` has replaced this member."""
@@ -166,6 +172,8 @@ def _locate(body: bytes, fields: Mapping[str, msgspec.Raw]) -> dict[str, tuple[i
             raise InvalidRequest(f"`{name}` stands twice in the body", param=name)
         position = start + len(memoryview(value))
         spans[name] = (start, position)
+    if body[position:].strip() != b"}":  # the last of two was the beginning of the first
+        raise InvalidRequest(f"`{name}` stands twice in the body", param=name)
     return spans
 
 
@@ -181,14 +189,29 @@ class Usage(msgspec.Struct, frozen=True):
     Attributes:
         input_tokens: the whole prompt, cached part included.
         cached_tokens: the part of the prompt that was read from the vendor's cache.
+        cache_write_5m_tokens, cache_write_1h_tokens: the part of it that was written there.
         output_tokens: everything generated, reasoning included.
         reasoning_tokens: the part of the output that is reasoning.
+        audio_input_tokens, audio_output_tokens: the parts of both that are audio.
+        images: pictures generated, in pieces.
+        estimated: whether the vendor did not say and we had to guess.
     """
 
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_output_tokens: int = 0
+    images: int = 0
+    estimated: bool = False
+
+    @property
+    def cache_write_tokens(self) -> int:
+        """What was written to the vendor's cache, for however long."""
+        return self.cache_write_5m_tokens + self.cache_write_1h_tokens
 
 
 class Chunk:
@@ -238,6 +261,7 @@ class Response(msgspec.Struct):
         body: already encoded.
         usage: None where the vendor did not say.
         headers: those of the vendor that the client may see, in lower case.
+        memory: by tool call id, what the vendor wants back with that call's result.
     """
 
     body: bytes
@@ -245,3 +269,4 @@ class Response(msgspec.Struct):
     status: int = 200
     content_type: str = "application/json"
     headers: list[tuple[str, str]] = []
+    memory: dict[str, bytes] = {}

@@ -1,0 +1,238 @@
+"""The attempts of one exchange, carried out: choose, queue, call, read or stream, try again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from proxy.adapter import Operation, Target, UpstreamRequest, UpstreamResponse, header
+from proxy.attempts import Attempts
+from proxy.deployments import Deployment
+from proxy.errors import GatewayError, NoDeployment, UpstreamTimeout
+from proxy.exchange import Attempt, Exchange
+from proxy.headers import to_client, to_upstream
+from proxy.pipeline import Client, Found, Pipeline
+from proxy.relay import Relay
+from proxy.streaming import Pump
+from proxy.upstream import Answer, Timeouts
+from proxy.wire import Request, Response
+from proxy.wishes import sdk_retries
+
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
+MAX_ERROR_BYTES = 1024 * 1024
+_JSON = "application/json"
+_EVENT_STREAM = [("content-type", "text/event-stream"), ("cache-control", "no-cache")]
+
+
+class Leg(NamedTuple):
+    """One attempt: where it goes and for whom.
+
+    Attributes:
+        begun: monotonic time at which it had its worker, in seconds.
+    """
+
+    exchange: Exchange
+    client: Client
+    found: Found
+    deployment: Deployment
+    target: Target
+    attempt: Attempt
+    begun: float
+
+
+Call = Callable[[Leg], Awaitable[Response | None]]
+"""One call to a vendor, made while a worker of its provider is taken."""
+
+
+class Calls:
+    """Serves the operations that adapters translate, under one configuration."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._server = pipeline.snapshot.config.server
+        self._clock = time.monotonic
+
+    async def operate(self, exchange: Exchange, client: Client, found: Found) -> Response | None:
+        """Answer one exchange by as many attempts as it takes and is allowed.
+
+        Raises:
+            GatewayError: none succeeded, or the stream broke off under way.
+        """
+        limit = max(1, found.route.attempts - sdk_retries(exchange.headers))
+        attempts = Attempts(found.route, exchange, limit)
+        while True:
+            choice = attempts.next(self._clock())
+            if choice.pause_s:
+                await asyncio.sleep(choice.pause_s)
+                exchange.paused_s += choice.pause_s
+            try:
+                return await self.attempt(exchange, client, found, choice.deployment, self._call)
+            except GatewayError as error:
+                if client.started:
+                    raise
+                attempts.failed(choice.deployment, error, self._clock())
+
+    async def attempt(
+        self,
+        exchange: Exchange,
+        client: Client,
+        found: Found,
+        deployment: Deployment,
+        call: Call,
+    ) -> Response | None:
+        """Take a worker of the deployment's provider, make `call`, and give the worker back."""
+        unit = deployment.unit
+        target = deployment.target(found.model)
+        if target is None:
+            raise NoDeployment(f"no credential of {unit.name} may be used for {found.model!r}")
+        attempt = Attempt(unit.name, target.model, target.credential_name)
+        exchange.attempts.append(attempt)
+        exchange.provider, exchange.model = unit.name, target.model
+        begun = self._clock()
+        entered = False
+        try:
+            if not unit.try_enter():
+                await unit.enter(exchange.deadline - begun)
+            entered = True
+            now = self._clock()
+            attempt.queued_s = now - begun
+            leg = Leg(exchange, client, found, deployment, target, attempt, now)
+            response = await call(leg)
+            attempt.result = "ok"
+            return response
+        except GatewayError as error:
+            error.provider = unit.name
+            attempt.result, attempt.status = error.code, error.upstream_status or attempt.status
+            raise
+        finally:
+            now = self._clock()
+            attempt.upstream_s = now - begun - attempt.queued_s
+            attempt.result = attempt.result or "cancelled"
+            if entered:
+                unit.leave(now)
+
+    async def _call(self, leg: Leg) -> Response | None:
+        """Send one request and bring its answer to an end."""
+        exchange, deployment = leg.exchange, leg.deployment
+        operation = deployment.adapter.operations[exchange.operation]
+        timeouts = deployment.timeouts
+        sent = self._request(leg, operation)
+        rest_s = exchange.deadline - self._clock()
+        answer = await deployment.unit.upstream.send(
+            sent,
+            timeouts=Timeouts(timeouts.connect, timeouts.idle),
+            first_byte_s=min(timeouts.first_token, rest_s) if exchange.stream else rest_s,
+        )
+        leg.attempt.status = answer.status
+        try:
+            if not 200 <= answer.status < 300:
+                refusal = await answer.read(MAX_ERROR_BYTES)
+                raise deployment.adapter.error(
+                    UpstreamResponse(answer.status, answer.headers, refusal)
+                )
+            if exchange.stream and operation.stream and not _is_json(answer):
+                await self._stream(leg, operation, answer)
+                return None
+            return self._response(leg, operation, answer, await answer.read(MAX_ANSWER_BYTES))
+        finally:
+            answer.close()
+
+    def _request(self, leg: Leg, operation: Operation) -> UpstreamRequest:
+        begun = self._clock()
+        assert leg.exchange.request is not None
+        request = operation.request(leg.exchange.request, leg.target)
+        if operation.forwards:
+            taken = {name for name, _ in request.headers}
+            client = to_upstream(leg.exchange.headers, rewritten=True)
+            headers = [*request.headers, *(pair for pair in client if pair[0] not in taken)]
+            request = UpstreamRequest(
+                request.method, request.path, headers, request.body, request.safe
+            )
+        leg.exchange.translate_s += self._clock() - begun
+        return request
+
+    def _response(self, leg: Leg, operation: Operation, answer: Answer, body: bytes) -> Response:
+        begun = self._clock()
+        exchange = leg.exchange
+        whole = UpstreamResponse(answer.status, answer.headers, body)
+        response = operation.response(whole, int(exchange.received_at))
+        if operation.forwards:
+            response.headers = to_client(answer.headers, decoded=True)
+        exchange.usage = response.usage
+        exchange.first_token_s = begun - exchange.started
+        exchange.translate_s += self._clock() - begun
+        return response
+
+    async def _stream(self, leg: Leg, operation: Operation, answer: Answer) -> None:
+        """Relay one stream; until its first content nothing has gone to the client.
+
+        Raises:
+            GatewayError: before the head went out, for another attempt; after it, for the end.
+        """
+        assert operation.stream is not None
+        exchange, server = leg.exchange, self._server
+        relay = Relay(
+            operation,
+            operation.stream(int(exchange.received_at)),
+            leg.found.route.chain.filters(exchange),
+            strip_usage=not _wants_usage(exchange.request),
+        )
+        pump = Pump(
+            relay,
+            answer,
+            hold_bytes=server.hold.bytes,
+            ping_s=server.ping,
+            stall_s=server.write_timeout,
+        )
+        answer.pipe(pump)
+        try:
+            await self._open(leg, pump, operation, answer)
+            await pump.closing()
+            if pump.error is not None:
+                raise pump.error
+            leg.client.finish()
+            await pump.tail()
+        finally:
+            pump.release()
+            exchange.usage = relay.usage
+            if pump.first_content_at:
+                exchange.first_token_s = pump.first_content_at - exchange.started
+
+    async def _open(self, leg: Leg, pump: Pump, operation: Operation, answer: Answer) -> None:
+        """Hold the head until there is content, then send it; after `hold.time` anyway."""
+        first_token_s = leg.deployment.timeouts.first_token
+        hold_s = min(self._server.hold.time, first_token_s)
+        if not pump.open and not await _within(hold_s, pump) and hold_s >= first_token_s:
+            raise UpstreamTimeout("first_token", first_token_s)
+        if pump.error is not None and not pump.content:
+            raise pump.error
+        now = self._clock()
+        leg.attempt.upstream_s = now - leg.begun
+        headers = to_client(answer.headers) if operation.forwards else _EVENT_STREAM
+        leg.client.start(200, self._pipeline.dress(leg.exchange, headers))
+        pump.connect(leg.client)
+        rest_s = first_token_s - hold_s
+        if not pump.open and not await _within(rest_s, pump):
+            raise UpstreamTimeout("first_token", first_token_s)
+
+
+async def _within(limit_s: float, pump: Pump) -> bool:
+    """Wait for the stream to open; False if `limit_s` seconds were not enough."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await pump.opening()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _is_json(answer: Answer) -> bool:
+    return (header(answer.headers, "content-type") or _JSON).startswith(_JSON)
+
+
+def _wants_usage(request: Request | None) -> bool:
+    """Whether the client itself asked for the usage of its stream."""
+    raw = request.raw("stream_options") if request is not None else None
+    return raw is not None and b'"include_usage"' in raw and b"true" in raw

@@ -1,0 +1,232 @@
+"""One gateway process at run time: starts the parts in order, swaps configurations, drains."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from socket import socket
+
+import structlog
+
+from proxy import tasks
+from proxy.config.fingerprint import fingerprint
+from proxy.config.problems import ConfigError
+from proxy.config.structs import Config, Tls
+from proxy.front import Front
+from proxy.keys import KeyEntry, Keyring
+from proxy.metrics import Metrics
+from proxy.queues import ProviderUnit
+from proxy.service import Service
+from proxy.serving import Patience, Server
+from proxy.sim.behaviour import Behaviour, from_options
+from proxy.sim.server import Simulator
+from proxy.sink import Sink
+from proxy.snapshot import Snapshot, Surroundings, compile_config
+from proxy.status import Status
+
+log = structlog.get_logger()
+
+SIMULATOR = "sim"
+_BACKLOG = 4096
+_POLL_S = 0.05
+_TIDY_S = 2.0
+
+
+class Gateway:
+    """A process that serves: `start`, then `reload` as often as wanted, then `stop`."""
+
+    def __init__(
+        self,
+        config: Config,
+        read: Callable[[], Config],
+        *,
+        sink: Sink,
+        metrics_in: Path | None = None,
+    ) -> None:
+        """Take the first configuration, and how to read the next.
+
+        Args:
+            config: checked.
+            read: reads it anew; it may take its time and raise ConfigError.
+            sink: where log lines go.
+            metrics_in: the folder in which the workers share their numbers.
+        """
+        self._config = config
+        self._read = read
+        self._sink = sink
+        self._metrics = Metrics(metrics_in)
+        self._status = Status(self.current, self._metrics)
+        self._simulators: dict[str, tuple[Behaviour, Simulator, int]] = {}
+        self._gauges: dict[str, list[Callable[[], None]]] = {}
+        self._forget_version: Callable[[], None] = _nothing
+        self._service: Service | None = None
+        self._server: Server | None = None
+        self._listening: list[asyncio.Server] = []
+
+    def current(self) -> Service:
+        """Return the service under the newest configuration."""
+        assert self._service is not None
+        return self._service
+
+    async def start(self, sockets: Sequence[socket]) -> None:
+        """Compile the configuration and begin to listen.
+
+        Raises:
+            ConfigError: a plugin refused its options.
+        """
+        self._service = Service(await self._compile(self._config, None), self._metrics)
+        await self._metrics.start()
+        settings = self._config.server
+        patience = Patience(
+            keep_alive_s=settings.keep_alive,
+            head_s=settings.header_timeout,
+            body_s=settings.body_timeout,
+            write_s=settings.write_timeout,
+            max_head_bytes=settings.max_header,
+        )
+        self._server = Server(Front(self.current, self._status, patience), patience)
+        tls = server_context(settings.tls) if settings.tls else None
+        loop = asyncio.get_running_loop()
+        self._listening = [
+            await loop.create_server(self._server, sock=each, ssl=tls, backlog=_BACKLOG)
+            for each in sockets
+        ]
+
+    async def reload(self) -> None:
+        """Read the configuration anew and swap it in one step; a bad one changes nothing."""
+        try:
+            config = await asyncio.to_thread(self._read)
+            old = self.current().pipeline.snapshot
+            if fingerprint(config) == old.version:
+                return
+            snapshot = await self._compile(config, old)
+        except ConfigError as error:
+            log.error("configuration refused, the old one stays", problems=error.render())
+            return
+        self._service = Service(snapshot, self._metrics)
+        log.info("configuration changed", version=snapshot.version, before=old.version)
+        tasks.spawn(self._retire(old, snapshot), name="retire")
+
+    async def stop(self) -> None:
+        """Take no new work, let what is under way finish within the grace, then close."""
+        self._status.draining = True
+        for listening in self._listening:
+            listening.close()
+        grace_s = self.current().pipeline.snapshot.config.server.grace
+        if self._server is not None:
+            await self._drain(self._server, grace_s)
+            await self._server.shutdown(0)
+        await self._metrics.close()  # its own tasks never end: the drain would wait for them
+        await tasks.drain(_TIDY_S)
+        for unit in self.current().pipeline.snapshot.units.values():
+            await unit.unit.upstream.close()
+        for _, simulator, _ in self._simulators.values():
+            await simulator.close()
+
+    async def _drain(self, server: Server, grace_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + grace_s
+        while server.busy() and loop.time() < end:  # noqa: ASYNC110 - aiohttp tells nobody
+            await asyncio.sleep(_POLL_S)
+        if left := server.busy():
+            log.warning("requests cut off at the end of the grace", requests=left)
+
+    async def _compile(self, config: Config, old: Snapshot | None) -> Snapshot:
+        base_urls = await self._simulate(config)
+        services = {
+            "keys": keyring(config),
+            "metrics": self._metrics,
+            "sink": self._sink,
+        }
+        version = fingerprint(config)
+        snapshot = compile_config(config, version, Surroundings(services, base_urls), old)
+        self._measure(snapshot)
+        return snapshot
+
+    async def _simulate(self, config: Config) -> Mapping[str, str]:
+        """Start what simulators the configuration has, each behind a port of its own."""
+        base_urls = {}
+        for name, provider in config.providers.items():
+            if (provider.adapter or name) != SIMULATOR or provider.base_url:
+                continue
+            wanted = from_options(provider.options)
+            running = self._simulators.get(name)
+            if running is None or running[0] != wanted:
+                simulator = Simulator(wanted)
+                running = (wanted, simulator, await simulator.start())
+                self._simulators[name] = running
+            base_urls[name] = f"http://127.0.0.1:{running[2]}/v1"
+        return base_urls
+
+    def _measure(self, snapshot: Snapshot) -> None:
+        """Let the gauges read the units of this snapshot, and forget those that are gone."""
+        for name in set(self._gauges) - set(snapshot.units):
+            for forget in self._gauges.pop(name):
+                forget()
+        self._forget_version()
+        self._forget_version = self._metrics.gauge(
+            "headgate_config_version", {"version": snapshot.version}, lambda: 1
+        )
+        for name, unit in snapshot.units.items():
+            for forget in self._gauges.pop(name, []):
+                forget()
+            labels, it = {"provider": name}, unit.unit
+            self._gauges[name] = [
+                self._metrics.gauge("headgate_queue_depth", labels, partial(_depth, it)),
+                self._metrics.gauge("headgate_workers_busy", labels, partial(_busy, it)),
+            ]
+
+    async def _retire(self, old: Snapshot, new: Snapshot) -> None:
+        """Close the connections of providers that are gone, once their last call has ended."""
+        kept = {id(unit.unit) for unit in new.units.values()}
+        gone = [unit.unit for unit in old.units.values() if id(unit.unit) not in kept]
+        for unit in gone:
+            await unit.empty()
+            await unit.upstream.close()
+
+
+def server_context(settings: Tls) -> ssl.SSLContext:
+    """Return the TLS context for clients: 1.2 and newer, HTTP/1.1.
+
+    Raises:
+        OSError, ssl.SSLError: a file is missing or no PEM of its kind.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(settings.cert, settings.key)
+    if settings.client_ca is not None:
+        context.load_verify_locations(settings.client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _nothing() -> None:
+    """There is no version to forget before the first."""
+
+
+def _depth(unit: ProviderUnit) -> float:
+    return unit.depth
+
+
+def _busy(unit: ProviderUnit) -> float:
+    return unit.busy
+
+
+def keyring(config: Config) -> Keyring:
+    """Return the keys that the configuration lets in."""
+    entries = [
+        KeyEntry(
+            name=key.name,
+            value=key.value.reveal() if key.value else "",
+            hash=key.hash or "",
+            user=key.user,
+            team=key.team,
+            routes=tuple(key.routes),
+        )
+        for key in config.keys
+    ]
+    return Keyring.of(entries)

@@ -1,0 +1,265 @@
+"""One client request, from the end of its head to the last byte of its answer.
+
+    pre → route → attempts (queue, worker, vendor) → post or stream → end
+
+Whatever happens, an exchange ends here exactly once: answered, refused, cut or cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from proxy import tasks
+from proxy.dialects import Dialect
+from proxy.errors import (
+    ClientGone,
+    GatewayError,
+    InternalError,
+    ModelNotFound,
+    NotAllowed,
+    NotFound,
+    UpstreamError,
+    UpstreamTimeout,
+)
+from proxy.exchange import Exchange
+from proxy.hooks import Chain
+from proxy.keys import may_use
+from proxy.metrics import Metrics
+from proxy.routing.table import Route
+from proxy.snapshot import Snapshot
+from proxy.streaming import ClientStream
+from proxy.wire import Request, Response
+from proxy.wishes import patience_s, tags
+
+log = structlog.get_logger()
+
+
+class Client(ClientStream, Protocol):
+    """The client's connection, as far as one answer needs it."""
+
+    @property
+    def started(self) -> bool:
+        """Whether the head of the answer is out."""
+
+    def start(self, status: int, headers: list[tuple[str, str]], length: int | None = None) -> None:
+        """Send the head of a streamed answer; without a length the end is marked."""
+
+    def finish(self, *, close: bool = False) -> None:
+        """Mark the end of the streamed body; `close` closes the connection after it."""
+
+
+class Found(NamedTuple):
+    """The route of an exchange.
+
+    Attributes:
+        model: what deployments without a model of their own send.
+    """
+
+    route: Route
+    model: str
+
+
+class Reply(NamedTuple):
+    """A whole answer, ready for the wire but for what belongs to the connection."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+Work = Callable[[Exchange, Client, Found], Awaitable[Response | None]]
+"""What answers an exchange: a response, or None when it has streamed one itself."""
+
+
+class Job(NamedTuple):
+    """What a face wants done with an exchange.
+
+    Attributes:
+        dialect: how its client understands errors.
+        work: answers it, once plugins have let it in.
+        receive: reads and parses the request's body; None leaves it to `work`.
+        routed: whether a route is looked up; what the gateway answers by itself has none.
+    """
+
+    dialect: Dialect
+    work: Work
+    receive: Callable[[], Awaitable[Request]] | None = None
+    routed: bool = True
+
+
+class Pipeline:
+    """The way of a request under one configuration."""
+
+    def __init__(self, snapshot: Snapshot, metrics: Metrics) -> None:
+        self.snapshot = snapshot
+        self._metrics = metrics
+        self._clock = time.monotonic
+
+    async def serve(self, exchange: Exchange, client: Client, job: Job) -> Reply | None:
+        """Run one exchange.
+
+        Returns:
+            What to answer, or None when the answer has been streamed.
+
+        Raises:
+            asyncio.CancelledError: the client left.
+        """
+        chain = self.snapshot.chain
+        try:
+            if job.receive is not None:
+                exchange.request = await job.receive()
+                exchange.receive_s = self._clock() - exchange.started
+                exchange.stream = exchange.request.stream
+            found = self._find(exchange, job)
+            if isinstance(found, Found):
+                chain = found.route.chain
+            response = await self._answer(exchange, client, found, job)
+            if response is None:
+                exchange.status = exchange.status or 200
+                return None
+            response = await chain.post(exchange, response)
+            exchange.status = response.status
+            headers = [("content-type", response.content_type), *response.headers]
+            return Reply(response.status, self.dress(exchange, headers), response.body)
+        except GatewayError as error:
+            return self._refuse(exchange, client, job.dialect, error)
+        except asyncio.CancelledError:
+            exchange.outcome, exchange.status = "cancelled", ClientGone.status
+            exchange.error = ClientGone("the client closed the connection")
+            raise
+        except Exception:
+            log.exception("request failed on a mistake of ours", request_id=exchange.id)
+            mistake = InternalError("the gateway failed; its log has this request's id")
+            return self._refuse(exchange, client, job.dialect, mistake)
+        finally:
+            exchange.finished_s = self._clock() - exchange.started
+            self._metrics.record(exchange)
+            _end(chain, exchange)
+
+    def _find(self, exchange: Exchange, job: Job) -> Found | GatewayError:
+        """Look the route up; what is missing is only told to those the chain lets in."""
+        routes = self.snapshot.routes
+        if not job.routed:
+            return Found(routes.nowhere, "")
+        if exchange.request is not None:
+            try:
+                found = Found(*routes.find(exchange.request.model))
+            except ModelNotFound as error:
+                return error
+        elif routes.any is not None:
+            found = Found(routes.any, "")
+        else:
+            return NotFound(f"nothing answers {exchange.path[:100]}, and there is no route '*'")
+        exchange.route = found.route.name
+        return found
+
+    async def _answer(
+        self, exchange: Exchange, client: Client, found: Found | GatewayError, job: Job
+    ) -> Response | None:
+        """Let the plugins in first, then do the work within the time the client waits."""
+        chain = found.route.chain if isinstance(found, Found) else self.snapshot.chain
+        exchange.tags = tags(exchange.headers)
+        begun = self._clock()
+        early = await chain.pre(exchange)
+        exchange.pre_s = self._clock() - begun
+        if early is not None:
+            return early
+        if exchange.request is not None and exchange.request.changed("model"):
+            found = self._find(exchange, job)
+        if isinstance(found, GatewayError):
+            raise found
+        if exchange.key.routes and job.routed:
+            _permit(exchange, found)
+        limit_s = min(found.route.total_s, patience_s(exchange.headers))
+        exchange.deadline = exchange.started + limit_s
+        try:
+            async with asyncio.timeout_at(exchange.deadline):
+                return await job.work(exchange, client, found)
+        except TimeoutError:
+            raise UpstreamTimeout("total", limit_s) from None
+
+    def _refuse(
+        self, exchange: Exchange, client: Client, dialect: Dialect, error: GatewayError
+    ) -> Reply | None:
+        """Turn an error into an answer, or into the last event of a stream under way."""
+        exchange.error = error
+        if isinstance(error, UpstreamError):
+            error.provider = error.provider or exchange.provider or None
+            error.should_retry = False  # our own attempts are spent, or would not help
+        if client.started:
+            exchange.outcome, exchange.status = "truncated", 200
+            if dialect.event is None:
+                client.abort()
+            else:
+                client.write(dialect.event(error, exchange.id))
+                client.finish(close=True)
+            return None
+        exchange.outcome, exchange.status = "error", error.status
+        headers = self.dress(exchange, [("content-type", "application/json")])
+        if error.retry_after_s is not None:
+            headers.append(("retry-after", f"{max(0, -(-error.retry_after_s // 1)):.0f}"))
+        if error.should_retry is not None:
+            headers.append(("x-should-retry", "true" if error.should_retry else "false"))
+        headers += error.headers.items()
+        return Reply(error.status, headers, dialect.body(error, exchange.id))
+
+    def dress(self, exchange: Exchange, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return an answer's headers: the vendor's, ours, and what plugins made of them."""
+        added = exchange.response_headers
+        if added or exchange.response_removed:
+            gone = exchange.response_removed.union(name for name, _ in added)
+            headers = [pair for pair in headers if pair[0] not in gone]
+        return [*headers, *self._marks(exchange), *added]
+
+    def _marks(self, exchange: Exchange) -> list[tuple[str, str]]:
+        """Return our own headers: who answered, under which configuration, how long it took."""
+        marks = [("x-request-id", exchange.id), ("x-headgate-config", self.snapshot.version)]
+        attempts = exchange.attempts
+        upstream_s = queued_s = 0.0
+        if attempts:
+            marks.append(("x-headgate-provider", exchange.provider))
+            if exchange.model:
+                marks.append(("x-headgate-model", exchange.model))
+            marks.append(("x-headgate-attempts", str(len(attempts))))
+            for attempt in attempts:
+                upstream_s += attempt.upstream_s
+                queued_s += attempt.queued_s
+        total_s = self._clock() - exchange.started
+        marks.append(
+            (
+                "server-timing",
+                f"queue;dur={queued_s * 1e3:.2f}, hooks;dur={exchange.pre_s * 1e3:.2f}, "
+                f"translate;dur={exchange.translate_s * 1e3:.2f}, "
+                f"upstream;dur={upstream_s * 1e3:.2f}, total;dur={total_s * 1e3:.2f}",
+            )
+        )
+        return marks
+
+
+def _permit(exchange: Exchange, found: Found) -> None:
+    """Check the client's key against the name it asked for.
+
+    Raises:
+        NotAllowed: its routes do not include this one.
+    """
+    model = exchange.request.model if exchange.request else found.route.name
+    if not may_use(exchange.key, model):
+        raise NotAllowed(
+            f"the key {exchange.key.name!r} may not use {model[:100]!r}", param="model"
+        )
+
+
+def _end(chain: Chain, exchange: Exchange) -> None:
+    """Run the `end` stages where nobody can cancel them, and nobody waits for them."""
+    ending = chain.end(exchange)
+    if chain.end_waits:
+        tasks.spawn(ending, name="end")
+        return
+    with suppress(StopIteration):  # without an await in it, it runs to its end right here
+        ending.send(None)

@@ -1,0 +1,96 @@
+"""`/v1/realtime` and other websockets: frames in both directions, unread.
+
+aiohttp's own client and server speak the protocol; messages are passed on one by one, with
+the receiving side's back-pressure holding the sending side.
+
+Source: https://docs.aiohttp.org/en/stable/client_reference.html#clientwebsocketresponse
+(2026-11-21)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import aiohttp
+from aiohttp import WSMsgType, web
+
+from proxy.adapter import UpstreamResponse
+from proxy.calls import Calls, Leg
+from proxy.errors import NoDeployment
+from proxy.exchange import Exchange
+from proxy.headers import to_upstream
+from proxy.passthrough import PREFIX
+from proxy.pipeline import Client, Found
+from proxy.routing import candidates
+from proxy.websocket import MAX_MESSAGE_BYTES, HandshakeRefused
+from proxy.wire import Response
+
+_KEY_PROTOCOL = "openai-insecure-api-key."
+Socket = aiohttp.ClientWebSocketResponse | web.WebSocketResponse
+
+
+class Realtime:
+    """One websocket on its way through; `work` is what the pipeline runs."""
+
+    def __init__(self, calls: Calls, request: web.BaseRequest) -> None:
+        self._calls = calls
+        self._request = request
+
+    async def work(self, exchange: Exchange, client: Client, found: Found) -> Response | None:
+        """Connect to the provider of the route, then to the client, and join the two."""
+        now = time.monotonic()
+        able = candidates(found.route.deployments, (), now)
+        if not able:
+            raise NoDeployment(f"no deployment of route {found.route.name!r} is free")
+        deployment = found.route.strategy.choose(able, exchange)
+        return await self._calls.attempt(exchange, client, found, deployment, self._call)
+
+    async def _call(self, leg: Leg) -> Response | None:
+        ours = leg.deployment.adapter.authorize(leg.target)
+        taken = {name for name, _ in ours}
+        theirs = [p for p in to_upstream(leg.exchange.headers) if p[0] not in taken]
+        path = self._request.raw_path.removeprefix(PREFIX)
+        protocols = _protocols(leg.exchange.headers)
+        connect_s = leg.deployment.timeouts.connect
+        upstream = leg.deployment.unit.upstream
+        try:
+            async with upstream.websocket(path, [*ours, *theirs], protocols, connect_s) as vendor:
+                leg.attempt.status = leg.exchange.status = 101
+                client = web.WebSocketResponse(
+                    protocols=[vendor.protocol] if vendor.protocol else (),
+                    max_msg_size=MAX_MESSAGE_BYTES,
+                )
+                await client.prepare(self._request)
+                await _join(client, vendor)
+        except HandshakeRefused as refusal:
+            said = UpstreamResponse(refusal.status, (), b"")
+            raise leg.deployment.adapter.error(said) from None
+        return None
+
+
+def _protocols(headers: dict[str, str]) -> list[str]:
+    """Return the subprotocols the client offers, without the one that carries its key."""
+    offered = headers.get("sec-websocket-protocol", "").split(",")
+    names = [name.strip() for name in offered]
+    return [name for name in names if name and not name.startswith(_KEY_PROTOCOL)]
+
+
+async def _join(client: web.WebSocketResponse, vendor: aiohttp.ClientWebSocketResponse) -> None:
+    """Pass messages both ways until one side closes; then close the other the same way."""
+    async with asyncio.TaskGroup() as group:
+        up = group.create_task(_pass(client, vendor))
+        down = group.create_task(_pass(vendor, client))
+        await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
+        down.cancel()
+
+
+async def _pass(source: Socket, sink: Socket) -> None:
+    async for message in source:
+        if message.type is WSMsgType.TEXT:
+            await sink.send_str(message.data)
+        elif message.type is WSMsgType.BINARY:
+            await sink.send_bytes(message.data)
+    code = source.close_code or 1006
+    await sink.close(code=1011 if code == 1006 else code)

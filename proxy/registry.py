@@ -1,0 +1,95 @@
+"""Names in the configuration to code.
+
+The only place where the core reaches adapters and plugins, and it does so by name: the name
+in the configuration is the name of the file. The class in a file has the name of the file
+in capitals: `round_robin` is `RoundRobin` in `round_robin.py`. Plugins of other
+distributions come by the entry point `headgate.plugins`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, cast
+
+import adapters
+import plugins
+from proxy import routing
+from proxy.adapter import Adapter
+from proxy.hooks import Plugin
+from proxy.routing import Strategy
+
+PLUGIN_GROUP = "headgate.plugins"
+_NO_STRATEGY = frozenset({"table"})
+
+
+@cache
+def adapter_names() -> frozenset[str]:
+    """Return what `adapter:` may say."""
+    return frozenset(_modules(adapters))
+
+
+@cache
+def strategy_names() -> frozenset[str]:
+    """Return what `strategy:` may say."""
+    return frozenset(_modules(routing)) - _NO_STRATEGY
+
+
+@cache
+def plugin_names() -> frozenset[str]:
+    """Return what may stand under `plugins:`."""
+    return frozenset(_modules(plugins)) | {e.name for e in entry_points(group=PLUGIN_GROUP)}
+
+
+@cache
+def adapter(name: str) -> Adapter:
+    """Return `adapters/<name>.py`."""
+    return cast(Adapter, import_module(f"adapters.{name}"))
+
+
+def strategy(name: str) -> Strategy:
+    """Make the strategy of `proxy/routing/<name>.py`."""
+    return cast(Strategy, _class("proxy.routing", name)())
+
+
+def plugin(name: str, options: Mapping[str, Any], services: Mapping[str, object]) -> Plugin:
+    """Make one plugin of a chain.
+
+    Args:
+        name: its file in `plugins/`, or an entry point.
+        options: the constructor's keyword arguments as the configuration has them.
+        services: what the gateway lends to constructors that have a parameter of that name.
+
+    Raises:
+        TypeError, ValueError: an option is unknown or wrong; the message is for the user.
+    """
+    kind = _plugin_class(name)
+    parameters = inspect.signature(kind).parameters
+    lent = {name: service for name, service in services.items() if name in parameters}
+    unknown = set(options) - set(parameters) | set(options) & set(lent)
+    if unknown:
+        raise TypeError(f"unknown option {', '.join(sorted(unknown))}")
+    made = cast(Plugin, kind(**options, **lent))
+    made.name = made.name or name
+    return made
+
+
+@cache
+def _plugin_class(name: str) -> Any:
+    if name in _modules(plugins):
+        return _class("plugins", name)
+    found = {e.name: e for e in entry_points(group=PLUGIN_GROUP)}
+    return found[name].load()
+
+
+def _modules(package: Any) -> list[str]:
+    found = pkgutil.iter_modules(package.__path__)
+    return [module.name for module in found if not module.name.startswith("_")]
+
+
+def _class(package: str, name: str) -> Any:
+    return getattr(import_module(f"{package}.{name}"), name.title().replace("_", ""))
