@@ -64,9 +64,12 @@ def exchange(**changes: Any) -> Exchange:
         usage=Usage(100, 20, 30, 4),
         pre_s=0.00002,
         translate_s=0.00001,
+        receive_s=0.0002,
         first_token_s=0.3,
         finished_s=0.8,
-        attempts=[Attempt("openai", "gpt-4o-mini", result="ok", queued_s=0.002)],
+        attempts=[
+            Attempt("openai", "gpt-4o-mini", result="ok", queued_s=0.002, upstream_s=0.79778)
+        ],
     )
     for name, value in changes.items():
         setattr(made, name, value)
@@ -113,7 +116,9 @@ async def test_an_exchange_is_counted_in_every_metric() -> None:
     }
     assert samples(text, "headgate_request_seconds_sum") == {("fast",): 0.8}
     assert samples(text, "headgate_first_token_seconds_sum") == {("openai", "gpt-4o-mini"): 0.3}
-    assert samples(text, "headgate_overhead_seconds_sum") == {(): pytest.approx(0.00003)}
+    assert samples(text, "headgate_overhead_seconds_sum") == {
+        (): pytest.approx(0.00003)
+    }  # 0.8 less body, queue and vendor
     assert samples(text, "headgate_queue_wait_seconds_sum") == {("openai",): 0.002}
 
 
