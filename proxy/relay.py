@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from proxy import hooks
 from proxy.adapter import Operation, Translator
-from proxy.errors import GatewayError
+from proxy.errors import GatewayError, UpstreamBadResponse, UpstreamTruncated
 from proxy.hooks import Filter
 from proxy.wire import Chunk, Usage
 
@@ -90,6 +90,9 @@ class Relay:
             for event in self._framer.close():
                 self._emit(self._translator.feed(event), out)
             self._end(out)
+        except UpstreamBadResponse as error:
+            cut = UpstreamTruncated("the provider's stream ended inside an event")
+            raise Cut(b"".join(out), cut) from error
         except GatewayError as error:
             raise Cut(b"".join(out), error) from error
         return b"".join(out)

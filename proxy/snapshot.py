@@ -172,7 +172,7 @@ def _deployment(
             for position, c in enumerate(provider.credentials)
             if c.value
         ),
-        headers=tuple({**provider.headers, **settings.headers}.items()),
+        headers=tuple({**provider.extra_headers, **settings.extra_headers}.items()),
         tags=dict(settings.tags),
     )
 

@@ -38,7 +38,7 @@ def url_problem(url: str) -> str | None:
     if not fits or re.search(r"[\s\x00-\x1f]", url):
         return "must be a URL such as https://api.example.com/v1"
     if parts.username is not None:
-        return "must not hold a name or a password; use credentials or headers"
+        return "must not hold a name or a password; use credentials or extra_headers"
     if parts.query or parts.fragment:
         return "must end with the path; ? and # have no place in it"
     return None

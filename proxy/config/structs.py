@@ -207,7 +207,13 @@ class Provider(_Settings, frozen=True, kw_only=True):
     credentials: Annotated[
         list[Credential], Meta(description="Keys at the vendor; empty where it needs none.")
     ] = []
-    headers: Annotated[Headers, Meta(description="Sent to the vendor with every call.")] = {}
+    extra_headers: Annotated[Headers, Meta(description="Sent to the vendor with every call.")] = {}
+    extra_body: Annotated[
+        Options, Meta(description="Merged into the JSON that the vendor gets; it wins.")
+    ] = {}
+    remove: Annotated[
+        list[str], Meta(description="JSON pointers of what the vendor must not get.")
+    ] = []
     tls_verify: Annotated[bool, Meta(description="Whether its certificate is checked.")] = True
     ca: Annotated[
         Path | None, Meta(description="PEM file of authorities to trust instead of the system's.")
@@ -242,7 +248,11 @@ class Deployment(_Settings, frozen=True, kw_only=True):
     weight: Annotated[
         float, Meta(gt=0, description="For strategies that share out: 3 gets thrice as much as 1.")
     ] = 1
-    headers: Annotated[Headers, Meta(description="Over the provider's, with every call.")] = {}
+    extra_headers: Annotated[
+        Headers, Meta(description="Over the provider's, with every call.")
+    ] = {}
+    extra_body: Annotated[Options, Meta(description="Merged in after the provider's.")] = {}
+    remove: Annotated[list[str], Meta(description="JSON pointers, beside the provider's.")] = []
     tags: Annotated[dict[str, str], Meta(description="For strategies and the ledger.")] = {}
     timeouts: NearerTimeouts = NearerTimeouts()
     retries: NearerRetries = NearerRetries()

@@ -94,7 +94,7 @@ class RouteTable:
         return [name for name in self.routes if name != ANY and name not in patterns]
 
     def _unknown(self, model: str) -> str:
-        near = difflib.get_close_matches(model, self.names(), n=_NEAREST, cutoff=0.5)
+        near = difflib.get_close_matches(model[:100], self.names(), n=_NEAREST, cutoff=0.5)
         shown = ascii(model[:100])
         if near:
             return f"the model {shown} does not exist; did you mean {' or '.join(near)}?"

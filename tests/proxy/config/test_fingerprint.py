@@ -8,7 +8,7 @@ from proxy.config.fingerprint import fingerprint
 from tests.proxy.config.conftest import Load
 
 TEXT = """\
-providers: {sim: {credentials: [a], headers: {x: y}}}
+providers: {sim: {credentials: [a], extra_headers: {x: y}}}
 routes: {a: {deployments: [{provider: sim}]}}
 """
 

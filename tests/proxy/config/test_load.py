@@ -72,7 +72,7 @@ def test_no_secret_is_in_what_a_configuration_prints(load_text: Load) -> None:
     state: {redis: "redis://:s3cret@h"}
     store: {url: "postgresql://u:s3cret@h/d"}
     providers:
-      openai: {credentials: ["s3cret"], headers: {x-key: s3cret}, options: {key: s3cret}}
+      openai: {credentials: ["s3cret"], extra_headers: {x-key: s3cret}, options: {key: s3cret}}
     keys: [{name: k, value: s3cret}]
     plugins: [auth: {token: s3cret}]
     """
@@ -162,8 +162,8 @@ def test_options_of_adapters_and_plugins_are_expanded_too(load_text: Load) -> No
 
 def test_header_names_are_in_lower_case(load_text: Load) -> None:
     """As everywhere in the gateway."""
-    config = load_text("providers: {sim: {headers: {X-Team: A}}}")
-    assert config.providers["sim"].headers == {"x-team": "A"}
+    config = load_text("providers: {sim: {extra_headers: {X-Team: A}}}")
+    assert config.providers["sim"].extra_headers == {"x-team": "A"}
 
 
 def test_an_editor_may_name_its_schema(load_text: Load) -> None:

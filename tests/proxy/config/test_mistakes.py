@@ -91,12 +91,12 @@ MISTAKES = {
     "providers: {sim: {ca: none.pem}}": [
         '1: providers.sim.ca: cannot read "none.pem": No such file or directory'
     ],
-    "providers: {sim: {headers: {Host: a, 'b c': d, e: \"f\\n\", A-B: 1, x: y, X: z}}}": [
-        "1: providers.sim.headers.A-B: must be a text, found 1; put it in quotation marks",
-        "1: providers.sim.headers.Host: is the connection's own business and cannot be set",
-        '1: providers.sim.headers["b c"]: a header\'s name has letters, digits and hyphens',
-        "1: providers.sim.headers.e: a header's value has no line breaks or other controls",
-        "1: providers.sim.headers.X: is given twice; capitals make no difference",
+    "providers: {sim: {extra_headers: {Host: a, 'b c': d, e: \"f\\n\", A-B: 1, x: y, X: z}}}": [
+        "1: providers.sim.extra_headers.A-B: must be a text, found 1; put it in quotation marks",
+        "1: providers.sim.extra_headers.Host: is the connection's own business and cannot be set",
+        '1: providers.sim.extra_headers["b c"]: a header\'s name has letters, digits and hyphens',
+        "1: providers.sim.extra_headers.e: a header's value has no line breaks or other controls",
+        "1: providers.sim.extra_headers.X: is given twice; capitals make no difference",
     ],
     # routes
     "providers: {sim: , openai: }\nroutes:\n  a:\n    deployments:\n    - provider: sim\n"
