@@ -22,7 +22,7 @@ from proxy.errors import (
     UpstreamRateLimited,
 )
 from proxy.exchange import Exchange
-from proxy.routing import candidates
+from proxy.routing import candidates, rested
 from proxy.routing.table import Route
 
 _LONGEST_COOLING_S = 300.0
@@ -62,15 +62,16 @@ class Attempts:
         """
         if self._left <= 0:
             raise self._given_up()
-        for route in self._routes:
-            found = self._able(candidates(route.deployments, self._tried, now))
-            if found:
-                chosen = found[0]
-                if len(found) > 1:
-                    chosen = route.strategy.choose(found, self._exchange)
-                chosen.unit.first_attempt()
-                self._tried.append(chosen)
-                return self._take(chosen)
+        for offered in (rested, candidates):
+            for route in self._routes:
+                found = self._able(offered(route.deployments, self._tried, now))
+                if found:
+                    chosen = found[0]
+                    if len(found) > 1:
+                        chosen = route.strategy.choose(found, self._exchange)
+                    chosen.unit.earn()
+                    self._tried.append(chosen)
+                    return self._take(chosen)
         return self._again(now)
 
     def failed(self, deployment: Deployment, error: GatewayError, now: float) -> None:
@@ -81,7 +82,8 @@ class Attempts:
         """
         self._first = self._first or error
         if isinstance(error, QueueFull | NoDeployment):
-            self._left += 1  # nothing was sent: it used no attempt
+            self._left += 1  # nothing was sent: it used no attempt, and earned none
+            deployment.unit.earn(-1)
             return
         if isinstance(error, ContextLengthExceeded) and self._longer():
             return
@@ -93,28 +95,48 @@ class Attempts:
             self._repeatable.append(deployment)
 
     def _able(self, found: Sequence[Deployment]) -> Sequence[Deployment]:
+        """Leave out who does not serve the operation, and providers that had their attempt."""
         operation = self._exchange.operation
-        if len(found) == 1 and operation in found[0].adapter.operations:
+        if not self._tried and len(found) == 1 and operation in found[0].adapter.operations:
             return found
-        return [d for d in found if operation in d.adapter.operations]
+        used = [d.unit for d in self._tried]
+        return [d for d in found if operation in d.adapter.operations and d.unit not in used]
 
     def _longer(self) -> bool:
         """Turn to the routes for longer prompts, if there are any."""
         longer = self._routes[0].context_fallbacks
-        self._routes = longer or self._routes
+        if longer:
+            self._routes = longer
+            self._repeatable.clear()
         return bool(longer)
 
     def _again(self, now: float) -> Choice:
-        retries = self._repeatable[0].retries if self._repeatable else None
-        for deployment in self._repeatable:
+        """Choose a provider for another attempt, as far as its budget of repeats goes.
+
+        Deployments of it that have not been tried come before those that have.
+        """
+        for deployment in (*self._siblings(now), *self._repeatable):
             unit, rest_s = deployment.unit, deployment.cooling_until - now
-            if retries is None or unit.full or rest_s > retries.backoff_max:
+            retries, untried = deployment.retries, deployment not in self._tried
+            if unit.full or rest_s > retries.backoff_max or not unit.may_repeat():
                 continue
-            if unit.may_repeat():
-                self._repeatable.remove(deployment)
-                ceiling_s = min(retries.backoff_max, retries.backoff * 2**self._made)
-                return self._take(deployment, max(rest_s, random.uniform(0, ceiling_s)))
+            if untried:
+                self._tried.append(deployment)
+                return self._take(deployment, max(rest_s, 0.0))
+            self._repeatable.remove(deployment)
+            ceiling_s = min(retries.backoff_max, retries.backoff * 2**self._made)
+            return self._take(deployment, max(rest_s, random.uniform(0, ceiling_s)))
         raise self._given_up()
+
+    def _siblings(self, now: float) -> list[Deployment]:
+        """Untried deployments of providers that had their attempt."""
+        operation = self._exchange.operation
+        return [
+            d
+            for route in self._routes
+            for d in candidates(route.deployments, self._tried, now)
+            if d not in self._tried and operation in d.adapter.operations
+        ]
 
     def _take(self, deployment: Deployment, pause_s: float = 0.0) -> Choice:
         self._left -= 1

@@ -176,7 +176,7 @@ class Calls:
         relay = Relay(
             operation,
             operation.stream(int(exchange.received_at)),
-            leg.found.route.chain.filters(exchange),
+            leg.found.chain.filters(exchange),
             strip_usage=not _wants_usage(exchange.request),
         )
         pump = Pump(

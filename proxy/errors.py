@@ -98,7 +98,9 @@ class GatewayError(Exception):
             "provider": self.provider,
             "upstream_status": self.upstream_status,
             "request_id": request_id,
-            "retryable": self.should_retry is not False and (self.retryable or self.status == 429),
+            "retryable": (self.retryable or self.status == 429)
+            if self.should_retry is None
+            else self.should_retry,
         }
 
 

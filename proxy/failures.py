@@ -23,10 +23,12 @@ from proxy.errors import (
     UpstreamRejected,
 )
 
+_LONGEST_WAIT_S = 366 * 86400
 _RETRYABLE_4XX = frozenset({408, 409, 425})
 _CONTEXT = re.compile(
-    r"context.{0,12}length|maximum context|too many (?:input )?tokens|prompt is too long"
-    r"|exceeds? the (?:model.s )?(?:context|maximum).{0,20}(?:window|tokens)",
+    r"context.{0,12}length|maximum context|too many (?:input )?tokens|(?:prompt|input) is too long"
+    r"|exceeds? the (?:model.s )?(?:context|maximum context).{0,20}(?:window|tokens)"
+    r"|input token count.{0,40}exceeds",
     re.IGNORECASE,
 )
 _FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
@@ -82,11 +84,18 @@ def retry_after_s(headers: Headers) -> float | None:
     value = header(headers, "retry-after")
     try:
         if millis is not None:
-            return max(0.0, float(millis) / 1000)
+            return _sensible(float(millis) / 1000)
         if value is None:
             return None
         if re.fullmatch(r"[0-9.]+", value.strip()):
-            return float(value)
+            return _sensible(float(value))
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, OverflowError):
         return None
+
+
+def _sensible(seconds: float) -> float | None:
+    """A vendor's number may be anything; what nobody would wait for says nothing."""
+    if seconds <= 0:
+        return 0.0
+    return seconds if seconds <= _LONGEST_WAIT_S else None

@@ -19,6 +19,7 @@ MAX_EVENT_BYTES = 16 * 1024 * 1024
 # \r at the end of what has come may be half of one.
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?=[^\n]))")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OVERLAP = 3  # bytes of a blank line that may have come before the rest of it
 
 
@@ -53,13 +54,19 @@ class Framer(Protocol):
 class SSE:
     """Server-sent events.
 
+    What is incomplete is kept in pieces and joined once its blank line comes, so that a large
+    event costs no more in many reads than in one.
+
     Source: https://html.spec.whatwg.org/multipage/server-sent-events.html (2026-11-21)
     """
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_begun", "_held", "_held_bytes", "_tail")
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._begun = False
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._tail = b""  # the end of what is held: a blank line may begin there
 
     def feed(self, data: bytes) -> Sequence[Event]:
         """Take the next bytes and return the events they completed.
@@ -67,26 +74,46 @@ class SSE:
         Raises:
             UpstreamBadResponse: an event is larger than `MAX_EVENT_BYTES`.
         """
-        scanned = 0
-        if self._rest:
-            scanned = max(0, len(self._rest) - _OVERLAP)
-            data = self._rest + data
+        if self._held and _BLANK_LINE.search(self._tail + data) is None:
+            self._hold(data)
+            return ()
+        if self._held:
+            data = b"".join((*self._held, data))
+            self._held.clear()
         events, start = [], 0
-        for blank in _BLANK_LINE.finditer(data, scanned):
+        for blank in _BLANK_LINE.finditer(data):
             end = blank.end()
-            events.append(_event(data[start:end], blank.start() - start))
+            events.append(self._event(data[start:end], blank.start() - start))
             start = end
-        self._rest = data[start:]
-        if len(self._rest) > MAX_EVENT_BYTES:
-            raise UpstreamBadResponse(f"the provider sent an event over {MAX_EVENT_BYTES} bytes")
+        self._held_bytes, self._tail = 0, b""
+        if start < len(data):
+            self._hold(data[start:])
         return events
 
     def close(self) -> Sequence[Event]:
         """Take the end of the stream; some vendors omit the last blank line."""
-        block, self._rest = self._rest, b""
+        block = b"".join(self._held)
+        self._held.clear()
         if not block.strip(b"\r\n"):
             return ()
-        return (_event(block + b"\n\n", len(block)),)
+        return (self._event(block + b"\n\n", len(block)),)
+
+    def _hold(self, data: bytes) -> None:
+        self._held.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes > MAX_EVENT_BYTES:
+            raise UpstreamBadResponse(f"the provider sent an event over {MAX_EVENT_BYTES} bytes")
+        self._tail = (self._tail + data[-_OVERLAP:])[-_OVERLAP:]
+
+    def _event(self, block: bytes, size: int) -> Event:
+        """Read one block, the first of them perhaps behind a byte order mark."""
+        if self._begun:
+            return _event(block, size)
+        self._begun = True
+        if block.startswith(_BYTE_ORDER_MARK):
+            name, data, _ = _event(block[3:], size - 3)
+            return Event(name, data, block)
+        return _event(block, size)
 
 
 def _event(block: bytes, size: int) -> Event:

@@ -128,6 +128,8 @@ class Front:
 
     def _exchange(self, request: web.BaseRequest, operation: str) -> Exchange:
         headers = {name.lower(): value for name, value in request.headers.items()}
+        if len(headers) < len(request.headers):  # RFC 9110 section 5.3: repeated is a list
+            headers = {name: ", ".join(request.headers.getall(name)) for name in headers}
         given = headers.get("x-request-id")
         named = given is not None and _ID.fullmatch(given)
         peer = request.transport and request.transport.get_extra_info("peername")

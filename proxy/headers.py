@@ -8,10 +8,11 @@ Source: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1 (2026-11-21)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from proxy.adapter import Headers
+from proxy.adapter import Headers, header
 
 HOP_BY_HOP = frozenset(
     {
@@ -29,24 +30,23 @@ HOP_BY_HOP = frozenset(
 CLIENT_KEYS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
 """Where a client may put its key; none of them is ever sent on."""
 
-_ACCOUNT = frozenset({"openai-organization", "openai-project"})
+_ACCOUNT = re.compile(r".*-(?:organization|organization-id|project|project-id|account-id)")
 _OURS = frozenset({"content-length", "x-request-id"})
 _NOT_UPSTREAM = (
     HOP_BY_HOP
     | CLIENT_KEYS
-    | _ACCOUNT
     | _OURS
     | {"host", "expect", "cookie", "forwarded", "via", "x-real-ip"}
+    | {"cf-connecting-ip", "true-client-ip", "x-client-ip"}
 )
 _NOT_UPSTREAM_PREFIXES = ("x-headgate-", "x-forwarded-", "sec-websocket-")
 _NOT_TO_CLIENT = (
     HOP_BY_HOP
-    | _ACCOUNT
     | _OURS
     | {"date", "server", "set-cookie", "alt-svc", "strict-transport-security", "nel"}
     | {"report-to", "x-should-retry"}
 )
-_NOT_TO_CLIENT_PREFIXES = ("x-headgate-", "cf-", "access-control-")
+_NOT_TO_CLIENT_PREFIXES = ("x-headgate-", "x-ratelimit-", "cf-", "access-control-")
 _REWRITTEN = frozenset({"accept-encoding", "content-type", "accept"})
 _DECODED = frozenset({"content-encoding", "content-type"})
 
@@ -60,11 +60,7 @@ def to_upstream(headers: Mapping[str, str], *, rewritten: bool = False) -> list[
             its encoding is not the client's to say.
     """
     kept = [pair for pair in headers.items() if _goes_up(pair[0], rewritten)]
-    nominated = headers.get("connection")
-    if nominated is None or nominated == "keep-alive":
-        return kept
-    dropped = {name.strip().lower() for name in nominated.split(",")}  # RFC 9110 section 7.6.1
-    return [pair for pair in kept if pair[0] not in dropped]
+    return _recoded(_without(kept, headers.get("connection")), "utf-8", "latin-1")
 
 
 def to_client(headers: Headers, *, decoded: bool = False) -> list[tuple[str, str]]:
@@ -74,7 +70,32 @@ def to_client(headers: Headers, *, decoded: bool = False) -> list[tuple[str, str
         headers: names in lower case.
         decoded: the body goes out in another encoding or form than it came.
     """
-    return [pair for pair in headers if _goes_down(pair[0], decoded)]
+    kept = [pair for pair in headers if _goes_down(pair[0], decoded)]
+    return _recoded(_without(kept, header(headers, "connection")), "latin-1", "utf-8")
+
+
+def _without(pairs: list[tuple[str, str]], connection: str | None) -> list[tuple[str, str]]:
+    """Leave out what `connection` declares its own (RFC 9110 section 7.6.1)."""
+    if connection is None or connection.lower() in ("keep-alive", "close"):
+        return pairs
+    own = {name.strip().lower() for name in connection.split(",")}
+    return [pair for pair in pairs if pair[0] not in own]
+
+
+def _recoded(
+    pairs: list[tuple[str, str]], read_as: str, written_as: str
+) -> list[tuple[str, str]]:
+    """Keep the bytes of values that are not ASCII.
+
+    The client's side of the network takes them for UTF-8, the vendor's for Latin-1, and HTTP
+    for neither.
+    """
+    if all(value.isascii() for _, value in pairs):
+        return pairs
+    return [
+        (name, value.encode(read_as, "surrogateescape").decode(written_as, "surrogateescape"))
+        for name, value in pairs
+    ]
 
 
 # Clients and vendors send the same names again and again; foreign ones only push others out.
@@ -86,6 +107,7 @@ def _goes_up(name: str, rewritten: bool) -> bool:
         name in _NOT_UPSTREAM
         or name.startswith(_NOT_UPSTREAM_PREFIXES)
         or (rewritten and name in _REWRITTEN)
+        or _ACCOUNT.fullmatch(name)
     )
 
 
@@ -95,4 +117,5 @@ def _goes_down(name: str, decoded: bool) -> bool:
         name in _NOT_TO_CLIENT
         or name.startswith(_NOT_TO_CLIENT_PREFIXES)
         or (decoded and name in _DECODED)
+        or _ACCOUNT.fullmatch(name)
     )

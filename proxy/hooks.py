@@ -12,7 +12,6 @@ the configuration, the others in reverse, and only for plugins whose `pre` was r
 from __future__ import annotations
 
 import dis
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -140,5 +139,5 @@ def _overrides(plugin: Plugin, stage: str) -> bool:
 
 def _waits(stage: Callable[..., object]) -> bool:
     """Whether a stage has an `await` of any kind in it."""
-    code = getattr(inspect.unwrap(stage), "__code__", None)
+    code = getattr(stage, "__code__", None)
     return code is None or any(i.opname in _AWAITING for i in dis.get_instructions(code))

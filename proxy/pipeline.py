@@ -21,7 +21,6 @@ from proxy.errors import (
     ClientGone,
     GatewayError,
     InternalError,
-    ModelNotFound,
     NotAllowed,
     NotFound,
     UpstreamError,
@@ -59,10 +58,12 @@ class Found(NamedTuple):
 
     Attributes:
         model: what deployments without a model of their own send.
+        chain: the plugins that were entered; they see the exchange to its end.
     """
 
     route: Route
     model: str
+    chain: Chain
 
 
 class Reply(NamedTuple):
@@ -117,8 +118,8 @@ class Pipeline:
                 exchange.receive_s = self._clock() - exchange.started
                 exchange.stream = exchange.request.stream
             found = self._find(exchange, job)
-            if isinstance(found, Found):
-                chain = found.route.chain
+            if found is not None:
+                chain = found.chain
             response = await self._answer(exchange, client, found, job)
             if response is None:
                 exchange.status = exchange.status or 200
@@ -142,28 +143,31 @@ class Pipeline:
             self._metrics.record(exchange)
             _end(chain, exchange)
 
-    def _find(self, exchange: Exchange, job: Job) -> Found | GatewayError:
-        """Look the route up; what is missing is only told to those the chain lets in."""
-        routes = self.snapshot.routes
+    def _find(self, exchange: Exchange, job: Job) -> Found | None:
+        """Look the route up; None where there is none."""
+        routes, request = self.snapshot.routes, exchange.request
         if not job.routed:
-            return Found(routes.nowhere, "")
-        if exchange.request is not None:
-            try:
-                found = Found(*routes.find(exchange.request.model))
-            except ModelNotFound as error:
-                return error
+            return Found(routes.nowhere, "", routes.nowhere.chain)
+        if request is not None:
+            looked_up = routes.lookup(request.model)
+            if looked_up is None:
+                return None
+            route, model = looked_up
         elif routes.any is not None:
-            found = Found(routes.any, "")
+            route, model = routes.any, ""
         else:
-            return NotFound(f"nothing answers {exchange.path[:100]}, and there is no route '*'")
-        exchange.route = found.route.name
-        return found
+            return None
+        exchange.route = route.name
+        return Found(route, model, route.chain)
 
     async def _answer(
-        self, exchange: Exchange, client: Client, found: Found | GatewayError, job: Job
+        self, exchange: Exchange, client: Client, found: Found | None, job: Job
     ) -> Response | None:
-        """Let the plugins in first, then do the work within the time the client waits."""
-        chain = found.route.chain if isinstance(found, Found) else self.snapshot.chain
+        """Let the plugins in first, then do the work within the time the client waits.
+
+        What is missing is only told to those the plugins let in.
+        """
+        chain = self.snapshot.chain if found is None else found.chain
         exchange.tags = tags(exchange.headers)
         begun = self._clock()
         early = await chain.pre(exchange)
@@ -172,8 +176,10 @@ class Pipeline:
             return early
         if exchange.request is not None and exchange.request.changed("model"):
             found = self._find(exchange, job)
-        if isinstance(found, GatewayError):
-            raise found
+        if found is None:
+            raise self._missing(exchange)
+        if found.chain is not chain:  # the plugins that were entered stay, on another route too
+            found = Found(found.route, found.model, chain)
         if exchange.key.routes and job.routed:
             _permit(exchange, found)
         limit_s = min(found.route.total_s, patience_s(exchange.headers))
@@ -183,6 +189,11 @@ class Pipeline:
                 return await job.work(exchange, client, found)
         except TimeoutError:
             raise UpstreamTimeout("total", limit_s) from None
+
+    def _missing(self, exchange: Exchange) -> GatewayError:
+        if exchange.request is not None:
+            return self.snapshot.routes.unknown(exchange.request.model)
+        return NotFound(f"nothing answers {exchange.path[:100]}, and there is no route '*'")
 
     def _refuse(
         self, exchange: Exchange, client: Client, dialect: Dialect, error: GatewayError

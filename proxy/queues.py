@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from time import monotonic
 
 from proxy.errors import QueueFull, QueueTimeout
 from proxy.upstream import Upstream
@@ -42,7 +43,7 @@ class ProviderUnit:
         self._interval_s = 0.0
         self._left_at = 0.0
         self._repeats = _REPEAT_RESERVE
-        self._emptied: asyncio.Future[None] | None = None
+        self._emptied: list[asyncio.Future[None]] = []
 
     def __repr__(self) -> str:
         return f"<ProviderUnit {self.name} busy {self.busy}/{self.workers} queued {self.depth}>"
@@ -64,7 +65,7 @@ class ProviderUnit:
 
     def try_enter(self) -> bool:
         """Take a free worker, if there is one."""
-        if self.busy >= self.workers:
+        if self.busy >= self.workers or self._waiting:
             return False
         self.busy += 1
         return True
@@ -108,14 +109,18 @@ class ProviderUnit:
                 place.set_result(None)
                 return
         self.busy -= 1
-        if self._emptied is not None and not self.busy and not self._emptied.done():
-            self._emptied.set_result(None)
+        if self._emptied and not self.busy:
+            for waiter in self._emptied:
+                if not waiter.done():
+                    waiter.set_result(None)
+            self._emptied.clear()
 
     async def empty(self) -> None:
         """Wait until no call is in flight and none waits."""
         while self.busy:
-            self._emptied = asyncio.get_running_loop().create_future()
-            await self._emptied
+            waiter = asyncio.get_running_loop().create_future()
+            self._emptied.append(waiter)
+            await waiter
 
     def may_repeat(self) -> bool:
         """Take one repeated attempt out of the budget, if it holds one."""
@@ -124,14 +129,15 @@ class ProviderUnit:
         self._repeats -= 1
         return True
 
-    def first_attempt(self) -> None:
-        """Count a first attempt: each earns a share of a repeat."""
-        self._repeats = min(_REPEAT_CEILING, self._repeats + _REPEAT_SHARE)
+    def earn(self, attempts: int = 1) -> None:
+        """Count first attempts: each earns a share of a repeat; a negative number takes back."""
+        earned = self._repeats + attempts * _REPEAT_SHARE
+        self._repeats = min(_REPEAT_CEILING, max(0.0, earned))
 
     def _abandon(self, place: asyncio.Future[None]) -> None:
         """Leave the queue; a worker that was handed over meanwhile goes to the next."""
         if place.done() and not place.cancelled():
-            self.leave(asyncio.get_running_loop().time())
+            self.leave(monotonic())
             return
         place.cancel()
         if place in self._waiting:

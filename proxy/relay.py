@@ -11,10 +11,12 @@ No socket, no clock, no waiting: any split of the vendor's bytes gives the clien
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from proxy import hooks
 from proxy.adapter import Operation, Translator
 from proxy.errors import GatewayError, UpstreamBadResponse, UpstreamTruncated
+from proxy.framing import Event
 from proxy.hooks import Filter
 from proxy.wire import Chunk, Usage
 
@@ -67,12 +69,15 @@ class Relay:
             Cut: the vendor reported an error, or a plugin cut the stream.
         """
         out: list[bytes] = []
-        translate = self._translator.feed
+        translator = self._translator
         try:
             for event in self._framer.feed(data):
-                self._emit(translate(event), out)
-            if self._translator.ended and not self.ended:
-                self._end(out)
+                if self.ended:
+                    self._after(event, out)
+                    continue
+                self._emit(translator.feed(event), out)
+                if translator.ended:
+                    self._end(out)
         except GatewayError as error:
             raise Cut(b"".join(out), error) from error
         return out[0] if len(out) == 1 else b"".join(out)
@@ -96,6 +101,12 @@ class Relay:
         except GatewayError as error:
             raise Cut(b"".join(out), error) from error
         return b"".join(out)
+
+    def _after(self, event: Event, out: list[bytes]) -> None:
+        """Pass what a vendor sends behind its end: marks without data, and nothing else."""
+        with suppress(GatewayError):
+            chunks = self._translator.feed(event)
+            out += [chunk.block for chunk in chunks if not chunk.data]
 
     def _end(self, out: list[bytes]) -> None:
         self._emit(self._translator.close(), out)

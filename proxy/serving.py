@@ -198,7 +198,7 @@ class Answer:
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Write the reply, head and body at once."""
-        self.keep_alive = self.keep_alive and request.keep_alive
+        self.keep_alive = self.keep_alive and _keeps(request)
         transport, connection = request.transport, cast(Connection, request.protocol)
         if self._reply is not None and transport is not None:
             head_only = request.method == "HEAD"
@@ -231,7 +231,7 @@ class Stream:
     def start(self, status: int, headers: list[tuple[str, str]], length: int | None = None) -> None:
         """Send the head; without a length the body is chunked, or ends the connection."""
         self.started = True
-        self.closing = not self._request.keep_alive
+        self.closing = not _keeps(self._request)
         self._chunked = length is None and status not in _BODILESS
         if length is not None:
             headers = [*headers, ("content-length", str(length))]
@@ -266,6 +266,11 @@ class Stream:
     def _send(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
+
+
+def _keeps(request: web.BaseRequest) -> bool:
+    """Whether the connection outlives the answer; one of HTTP/1.0 never does."""
+    return request.keep_alive and request.version >= (1, 1)
 
 
 def head(status: int, headers: Sequence[tuple[str, str]], *, keep_alive: bool) -> bytes:

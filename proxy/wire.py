@@ -251,7 +251,8 @@ class Chunk:
     def text(self) -> str:
         """Text this chunk adds to the first choice, or the empty string."""
         choices = self.document.get("choices")
-        return (choices[0].get("delta") or {}).get("content") or "" if choices else ""
+        text = (choices[0].get("delta") or {}).get("content") if choices else ""
+        return text if isinstance(text, str) else ""
 
 
 class Response(msgspec.Struct):

@@ -20,12 +20,25 @@ class Strategy(Protocol):
         """Return one of `candidates`, which is never empty."""
 
 
+def rested(
+    deployments: Sequence[Deployment], tried: Collection[Deployment], now: float
+) -> Sequence[Deployment]:
+    """Return those that may be chosen and are not cooling at monotonic time `now`, in seconds."""
+    if len(deployments) == 1:  # the common route has one
+        only = deployments[0]
+        free = only.cooling_until <= now and not only.unit.full and only not in tried
+        return deployments if free else ()
+    return [d for d in deployments if d.cooling_until <= now and not d.unit.full and d not in tried]
+
+
 def candidates(
     deployments: Sequence[Deployment], tried: Collection[Deployment], now: float
 ) -> Sequence[Deployment]:
-    """Return the deployments that may be chosen at monotonic time `now`, in seconds."""
+    """Return those that may be chosen: the rested, or else the cooling.
+
+    A single one is offered even when it is full: its queue says best how long to wait.
+    """
     if len(deployments) == 1 and not tried:
-        return deployments  # the common route has one, and its queue speaks for itself
+        return deployments
     open_ = [d for d in deployments if d not in tried and not d.unit.full]
-    rested = [d for d in open_ if d.cooling_until <= now]
-    return rested or open_
+    return rested(open_, tried, now) or open_

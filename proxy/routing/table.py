@@ -75,6 +75,13 @@ class RouteTable:
         Raises:
             ModelNotFound: nothing takes this name; the message has the nearest ones.
         """
+        found = self.lookup(model)
+        if found is None:
+            raise self.unknown(model)
+        return found
+
+    def lookup(self, model: str) -> tuple[Route, str] | None:
+        """Do as `find`, with None for a name that nothing takes."""
         exact = self.routes.get(model)
         if exact is not None:
             return exact, model
@@ -84,9 +91,11 @@ class RouteTable:
         provider, slash, rest = model.partition("/")
         if slash and rest and provider in self.providers:
             return self.providers[provider], rest
-        if self.any is not None:
-            return self.any, model
-        raise ModelNotFound(self._unknown(model), param="model")
+        return None if self.any is None else (self.any, model)
+
+    def unknown(self, model: str) -> ModelNotFound:
+        """Return the error for a name that nothing takes; finding the nearest costs time."""
+        return ModelNotFound(self._unknown(model), param="model")
 
     def names(self) -> list[str]:
         """Return the names a client may send as they stand."""

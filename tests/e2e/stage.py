@@ -111,11 +111,11 @@ class Stage:
             os.close(self._devnull)
 
     async def simulator(self, name: str = "sim", **options: object) -> str:
-        """Start a vendor that asks for `CREDENTIAL`; return its base URL."""
-        simulator = Simulator(from_options(options), key=CREDENTIAL)
-        port = await simulator.start()
-        self._simulators[name] = (simulator, port)
-        return f"http://127.0.0.1:{port}/v1"
+        """Start a vendor that asks for `CREDENTIAL`, once; return its base URL."""
+        if name not in self._simulators:
+            simulator = Simulator(from_options(options), key=CREDENTIAL)
+            self._simulators[name] = (simulator, await simulator.start())
+        return f"http://127.0.0.1:{self.direct(name)}/v1"
 
     def stats(self, name: str = "sim") -> Stats:
         """Return what a vendor saw."""
@@ -229,10 +229,11 @@ def route(*deployments: str | Deployment, fallbacks: Sequence[str] = (), **more:
     """Return a route to these; a text is a provider, or `provider/model`."""
     made = []
     for position, each in enumerate(deployments, 1):
-        if isinstance(each, str):
+        if isinstance(each, Deployment):
+            made.append(each)
+        else:
             provider, _, model = each.partition("/")
-            each = Deployment(provider=provider, model=model, priority=position)
-        made.append(each)
+            made.append(Deployment(provider=provider, model=model, priority=position))
     return Route(deployments=made, fallbacks=list(fallbacks), **more)
 
 

@@ -120,8 +120,11 @@ async def test_an_announced_body_over_the_limit_is_refused_unread(gate: Gate) ->
 async def test_a_chunked_body_over_the_limit_is_refused_on_its_way(gate: Gate) -> None:
     """A body that does not say how long it is gets no further than the limit."""
     async with await Client.connect(gate.port) as client:
-        await client.send(request(headers={"transfer-encoding": "chunked", "content-length": ""}
-        ).replace(b"content-length: \r\n", b""))
+        await client.send(
+            request(headers={"transfer-encoding": "chunked", "content-length": ""}).replace(
+                b"content-length: \r\n", b""
+            )
+        )
         for _ in range(5):
             await client.send(b"ffe\r\n" + b"x" * 0xFFE + b"\r\n")
         reply = await client.reply()
@@ -281,8 +284,9 @@ async def test_an_unknown_path_is_404_and_a_wrong_method_405(gate: Gate) -> None
     assert "POST" in reply.headers["allow"]
     reply = await refused(gate, request(path="/v1/models"), 405, "method_not_allowed")
     assert reply.headers["allow"] == "GET"
-    reply = await refused(gate, request(path="/v1/embeddings", method="GET"), 405,
-                          "method_not_allowed")
+    reply = await refused(
+        gate, request(path="/v1/embeddings", method="GET"), 405, "method_not_allowed"
+    )
     assert reply.headers["allow"] == "POST"
 
 

@@ -82,7 +82,9 @@ def test_what_a_vendor_says_about_our_credential_stays_with_us(status: int) -> N
         VendorError("prompt is too long: 3333404 tokens > 200000 maximum"),
         VendorError("too many tokens: size limit exceeded by 25836 tokens."),
         VendorError("prompt too long; exceeded max context length by 11 tokens"),
-        VendorError("The input token count exceeds the maximum number of tokens allowed (1048576)."),
+        VendorError(
+            "The input token count exceeds the maximum number of tokens allowed (1048576)."
+        ),
         VendorError("Input is too long for requested model."),
     ],
     ids=lambda said: said.code or said.message[:30],

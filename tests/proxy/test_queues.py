@@ -194,18 +194,6 @@ async def test_with_fewer_workers_those_too_many_end_with_their_calls() -> None:
     assert (given.busy, task.done()) == (1, True)
 
 
-async def test_with_more_workers_nobody_overtakes_those_who_wait() -> None:
-    """First come, first served, also in the moment of growth."""
-    given = unit(workers=1, queue=2)
-    given.try_enter()
-    (task,) = await waiting(given, 1)
-    given.workers = 2
-
-    assert given.try_enter() is False or task.done()
-    task.cancel()
-    await settle()
-
-
 async def test_empty_waits_for_calls_in_flight_and_in_the_queue() -> None:
     """An old configuration's provider is closed when its last call has ended."""
     given = unit(workers=1, queue=1)
@@ -252,7 +240,7 @@ def test_repeats_add_a_tenth_to_the_load_and_a_few_at_the_start() -> None:
     given = unit()
     repeats = 0
     for _ in range(1000):
-        given.first_attempt()
+        given.earn()
         repeats += given.may_repeat()
 
     assert 95 <= repeats <= 103
@@ -262,6 +250,6 @@ def test_a_quiet_time_saves_no_more_than_a_bounded_number_of_repeats() -> None:
     """A million good calls do not pay for a storm."""
     given = unit()
     for _ in range(100_000):
-        given.first_attempt()
+        given.earn()
 
     assert sum(given.may_repeat() for _ in range(1000)) <= 100

@@ -54,7 +54,9 @@ def run(machine: Relay, pieces: Iterable[bytes]) -> tuple[bytes, GatewayError | 
         return out + cut.before, cut.error
 
 
-@pytest.mark.parametrize("done", [DONE, b"data:[DONE]\n\n", b"data: [DONE]\r\n\r\n", b"data: [DONE]"])
+@pytest.mark.parametrize(
+    "done", [DONE, b"data:[DONE]\n\n", b"data: [DONE]\r\n\r\n", b"data: [DONE]"]
+)
 def test_a_stream_goes_out_as_it_came(done: bytes) -> None:
     """Every byte, comments and the vendor's own way to write its end marker included."""
     stream = ROLE + COMMENT + HI + STOP + USAGE + done
@@ -107,7 +109,10 @@ def test_usage_beside_content_is_not_left_out() -> None:
         (COMMENT, False),
         (USAGE, False),
         (b'data: {"choices":[],"prompt_filter_results":[{}]}\n\n', False),
-        (b'data: {"choices":[{"delta":{"content":null,"tool_calls":[],"refusal":null}}]}\n\n', False),
+        (
+            b'data: {"choices":[{"delta":{"content":null,"tool_calls":[],"refusal":null}}]}\n\n',
+            False,
+        ),
         (b'data: {"choices":[{"delta":null,"finish_reason":null}]}\n\n', False),
         (b'data: {"choices":[{"text":""}]}\n\n', False),
         (HI, True),

@@ -234,7 +234,11 @@ def test_what_was_set_is_what_is_read() -> None:
     assert request.model == "b"
     assert request.get("n", int) is None
     assert request.raw("new") == b"[1]"
-    assert ("new" in request, request.changed("new"), request.changed("other")) == (True, True, False)
+    assert ("new" in request, request.changed("new"), request.changed("other")) == (
+        True,
+        True,
+        False,
+    )
     assert request.encode() == b'{"model":"b","n":null,"new":[1]}'
 
 
@@ -265,7 +269,9 @@ class Chat(msgspec.Struct):
 
 def test_a_view_decodes_what_it_names() -> None:
     """The rest is ignored; a mistake is told with its path."""
-    assert Request(b'{"model":"a","messages":[{"role":"user"}]}').view(Chat).messages[0].role == "user"
+    assert (
+        Request(b'{"model":"a","messages":[{"role":"user"}]}').view(Chat).messages[0].role == "user"
+    )
     with pytest.raises(InvalidRequest) as caught:
         Request(b'{"model":"a","messages":[{"role":1}]}').view(Chat)
     assert caught.value.param == "messages[0].role"
