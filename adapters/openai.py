@@ -1,31 +1,40 @@
 """OpenAI, and every vendor that speaks its wire format.
 
 Nothing is translated: bodies and events pass as they came, apart from `model`. The gateway
-only looks where it must: for usage, for errors inside a 200, for the end marker.
+only looks where it must: for usage, for errors inside a 200, for the end marker. Where another
+vendor differs, `Quirks` say how, and `variant` makes an adapter of them: such vendors are rows
+of `adapters/_presets.py`.
 
 Source: https://platform.openai.com/docs/api-reference/chat (2026-11-21)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 
-from proxy import failures
+from adapters._openai_stream import EventStream, Stream
+from adapters._openai_wire import PEEK, Peek, peek_at, peeking, refused, reported, usage_of
 from proxy.adapter import (
     Defaults,
+    Dropped,
     Headers,
     Operation,
     Target,
+    Translator,
     UpstreamRequest,
     UpstreamResponse,
+    header,
 )
-from proxy.errors import UpstreamBadResponse, UpstreamError, UpstreamFailed, UpstreamTruncated
-from proxy.failures import VendorError
-from proxy.framing import SSE, Event
-from proxy.wire import Chunk, Request, Response, Usage
+from proxy.errors import UpstreamError
+from proxy.framing import SSE
+from proxy.wire import Request, Response, Usage
+
+__all__ = ["EventStream", "Quirks", "Stream", "Variant", "authorize", "error", "variant"]
 
 defaults = Defaults(
     base_url="https://api.openai.com/v1",
@@ -33,84 +42,63 @@ defaults = Defaults(
     base_url_variable="OPENAI_BASE_URL",
 )
 
-_DONE = b"[DONE]"
-_EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
+PATHS = MappingProxyType(
+    {
+        "chat": "/chat/completions",
+        "completions": "/completions",
+        "embeddings": "/embeddings",
+        "responses": "/responses",
+        "images": "/images/generations",
+        "moderations": "/moderations",
+        "speech": "/audio/speech",
+        "rerank": "/rerank",
+    }
+)
+OPERATIONS = frozenset(PATHS) - {"rerank"}
+JSON = ("content-type", "application/json")
+
+_REPORTS_USAGE_IF_ASKED = frozenset({"chat", "completions"})
 _STREAM_OPTIONS = b'{"include_usage":true}'
-_NULL = msgspec.Raw(b"null")  # absent; `Raw | None` would take nothing but null
-_JSON = ("content-type", "application/json")
+_SHALLOW = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_MESSAGES = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_DEVELOPER, _SYSTEM = b'"developer"', msgspec.Raw(b'"system"')
 
 
-class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
+class Quirks(NamedTuple):
+    """How a vendor of this wire format differs; what is left out is as OpenAI does it.
+
+    Attributes:
+        serves: its operations.
+        paths: where some of them are, if elsewhere than OpenAI's.
+        refuses: members it answers with an error, though an answer without them means the
+            same: they are left out, for the reason given.
+        renames: members it knows by an older name.
+        developer: whether it knows the role "developer"; else that is sent as "system".
+        stream_options: whether it takes them.
+        marker: whether its streams end with `[DONE]`.
+        usage_in: the member in which usage stands in the last chunk if not on top.
+        omits_reasoning: whether output, and the total, may leave reasoning out.
+    """
+
+    serves: Collection[str] = OPERATIONS
+    paths: Mapping[str, str] = MappingProxyType({})
+    refuses: Mapping[str, str] = MappingProxyType({})
+    renames: Mapping[str, str] = MappingProxyType({})
+    developer: bool = True
+    stream_options: bool = True
+    marker: bool = True
+    usage_in: str = ""
+    omits_reasoning: bool = False
+
+    @property
+    def peek(self) -> Callable[[bytes], Peek]:
+        """What reads this vendor's answers and chunks."""
+        if self.usage_in or self.omits_reasoning:
+            return peeking(self.usage_in, apart=self.omits_reasoning)
+        return PEEK
 
 
-class _Usage(msgspec.Struct):
-    """`usage` of chat, completions and embeddings, and under other names of responses."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-    input_tokens_details: _Details | None = None
-    output_tokens_details: _Details | None = None
-
-    def normal(self) -> Usage:
-        """Return our own form; OpenAI counts cached tokens as part of the prompt."""
-        into = self.prompt_tokens_details or self.input_tokens_details
-        out = self.completion_tokens_details or self.output_tokens_details
-        return Usage(
-            input_tokens=self.prompt_tokens or self.input_tokens or 0,
-            cached_tokens=(into and into.cached_tokens) or 0,
-            output_tokens=self.completion_tokens or self.output_tokens or 0,
-            reasoning_tokens=(out and out.reasoning_tokens) or 0,
-        )
-
-
-class _Peek(msgspec.Struct):
-    """All we read of an answer or a chunk."""
-
-    usage: _Usage | None = None
-    error: msgspec.Raw = _NULL
-
-
-class _Choice(msgspec.Struct):
-    delta: dict[str, msgspec.Raw] | None = None
-    text: str | None = None
-    finish_reason: str | None = None
-
-
-class _Opening(msgspec.Struct):
-    """What tells whether a chunk carries a part of the answer."""
-
-    choices: list[_Choice] = []
-
-
-class _Error(msgspec.Struct):
-    message: str | None = None
-    type: str | None = None
-    code: str | int | None = None
-    param: str | None = None
-
-
-class _ResponseBody(msgspec.Struct):
-    usage: _Usage | None = None
-    error: msgspec.Raw = _NULL
-
-
-class _ResponseEvent(msgspec.Struct):
-    type: str = ""
-    response: _ResponseBody | None = None
-    error: msgspec.Raw = _NULL
-    message: str | None = None
-
-
-_PEEK = msgspec.json.Decoder(_Peek)
-_OPENING = msgspec.json.Decoder(_Opening)
-_ERROR = msgspec.json.Decoder(_Error | str | None)
-_RESPONSE_EVENT = msgspec.json.Decoder(_ResponseEvent)
+OURS = Quirks()
 
 
 # OpenAI to vendor
@@ -123,211 +111,168 @@ def authorize(target: Target) -> Headers:
     return (("authorization", f"Bearer {target.credential}"), *target.headers)
 
 
-def _request(path: str, asks_usage: bool, request: Request, target: Target) -> UpstreamRequest:
-    """Build the vendor's request: another `model`, and usage asked for in a stream."""
+def body(
+    operation: str, request: Request, target: Target, quirks: Quirks = OURS
+) -> tuple[bytes, Sequence[Dropped]]:
+    """Return what the vendor gets, and what it does not.
+
+    That is another `model`, usage asked for in a stream, and whatever the quirks demand.
+    """
     changes = {}
     if target.model != request.model:
         changes["model"] = msgspec.json.encode(target.model)
-    if asks_usage and request.stream:
-        options = request.get("stream_options", dict[str, msgspec.Raw])
-        if not options:
-            changes["stream_options"] = _STREAM_OPTIONS
-        elif bytes(options.get("include_usage", b"")) != b"true":
-            options["include_usage"] = msgspec.Raw(b"true")
-            changes["stream_options"] = msgspec.json.encode(options)
-    return UpstreamRequest("POST", path, (*authorize(target), _JSON), request.encode(changes))
+    if request.stream and operation in _REPORTS_USAGE_IF_ASKED and quirks.stream_options:
+        options = _stream_options(request)
+        if options:
+            changes["stream_options"] = options
+    if not quirks.developer and operation == "chat":
+        messages = request.raw("messages")
+        if messages is not None and _DEVELOPER in messages:
+            changes["messages"] = _undeveloped(messages)
+    return _reshaped(request, changes, quirks)
+
+
+def _request(operation: str, quirks: Quirks, request: Request, target: Target) -> UpstreamRequest:
+    """Build the vendor's request."""
+    sent, dropped = body(operation, request, target, quirks)
+    headers = (*authorize(target), JSON)
+    path = quirks.paths.get(operation) or PATHS[operation]
+    return UpstreamRequest("POST", path, headers, sent, dropped=dropped)
+
+
+def _stream_options(request: Request) -> bytes | None:
+    """Return the options with usage asked for; None where the client does so itself."""
+    options = request.get("stream_options", dict[str, msgspec.Raw])
+    if not options:
+        return _STREAM_OPTIONS
+    if bytes(options.get("include_usage", b"")) == b"true":
+        return None
+    options["include_usage"] = msgspec.Raw(b"true")
+    return msgspec.json.encode(options)
+
+
+def _undeveloped(messages: bytes) -> bytes:
+    """Return messages with "system" for "developer", all else as it came."""
+    try:
+        found = _MESSAGES.decode(messages)
+    except msgspec.MsgspecError:
+        return messages  # the vendor will say what is wrong with them
+    for message in found:
+        if bytes(message.get("role", b"")) == _DEVELOPER:
+            message["role"] = _SYSTEM
+    return msgspec.json.encode(found)
+
+
+def _reshaped(
+    request: Request, changes: Mapping[str, bytes], quirks: Quirks
+) -> tuple[bytes, Sequence[Dropped]]:
+    unwanted = [name for name in quirks.refuses if name in request]
+    renamed = [name for name in quirks.renames if name in request]
+    options = not quirks.stream_options and "stream_options" in request
+    if not (unwanted or renamed or options):
+        return request.encode(changes), ()
+    fields = _SHALLOW.decode(request.encode(changes))
+    if options:
+        del fields["stream_options"]
+    for name in renamed:
+        fields[quirks.renames[name]] = fields.pop(name)
+    lost = [name for name in unwanted if bytes(fields.pop(name)) != b"null"]
+    return msgspec.json.encode(fields), [Dropped(name, quirks.refuses[name]) for name in lost]
 
 
 # Vendor to OpenAI
 
 
-def response(response: UpstreamResponse, created: int) -> Response:
+def response(
+    response: UpstreamResponse, created: int, peek: Callable[[bytes], Peek] = PEEK
+) -> Response:
     """Pass a whole answer on.
 
     Raises:
         UpstreamBadResponse: it is no JSON object.
         UpstreamFailed: it is an error in a 200.
     """
-    peek = _peek(response.body)
-    if peek.error != _NULL:
-        raise _failed(peek.error)
-    return Response(response.body, peek.usage.normal() if peek.usage else None)
+    return Response(response.body, usage_of(_peeked(response, peek)))
+
+
+class _Images(Peek):
+    data: list[msgspec.Raw] | None = None
+
+
+_IMAGES: Callable[[bytes], _Images] = msgspec.json.Decoder(_Images).decode
+
+
+def images(response: UpstreamResponse, created: int) -> Response:
+    """Pass an answer with images on, and count them.
+
+    Raises:
+        UpstreamBadResponse: it is no JSON object.
+        UpstreamFailed: it is an error in a 200.
+    """
+    peek = _peeked(response, _IMAGES)
+    assert isinstance(peek, _Images)
+    usage = usage_of(peek) or Usage()
+    return Response(response.body, msgspec.structs.replace(usage, images=len(peek.data or ())))
+
+
+def media(response: UpstreamResponse, created: int) -> Response:
+    """Pass an answer on that is no JSON, such as speech."""
+    kind = header(response.headers, "content-type") or "application/octet-stream"
+    return Response(response.body, content_type=kind)
 
 
 def error(response: UpstreamResponse) -> UpstreamError:
     """Read `{"error": {"message": ...}}`, or whatever stands in its place."""
-    said = None
-    try:
-        raw = _PEEK.decode(response.body).error
-        said = _said(raw) if raw != _NULL else None
-    except msgspec.MsgspecError:
-        pass  # a page of HTML, most often: the status says all there is
-    return failures.upstream_error(
-        response.status,
-        said or VendorError(f"the provider answered with status {response.status}"),
-        response.headers,
+    return refused(response)
+
+
+def _peeked(response: UpstreamResponse, decode: Callable[[bytes], Peek]) -> Peek:
+    peek = peek_at(decode, response.body)
+    failure = reported(peek, response.body)
+    if failure is not None:
+        raise failure
+    return peek
+
+
+RESPONSES = {"images": images, "speech": media}
+
+
+# Operations
+
+
+class Variant(NamedTuple):
+    """An adapter made of quirks; the shape of `proxy.adapter.Adapter`."""
+
+    defaults: Defaults
+    operations: Mapping[str, Operation]
+    authorize: Callable[[Target], Headers] = authorize
+    error: Callable[[UpstreamResponse], UpstreamError] = error
+
+
+def variant(defaults: Defaults, quirks: Quirks) -> Variant:
+    """Return the adapter of a vendor that differs by `quirks`."""
+    return Variant(defaults, {name: _operation(name, quirks) for name in quirks.serves})
+
+
+def stream(operation: str, quirks: Quirks = OURS) -> Callable[[int], Translator] | None:
+    """Return what makes the machine for one stream; None where the operation never streams."""
+    if operation in ("responses", "images"):
+        return EventStream
+    if operation not in _REPORTS_USAGE_IF_ASKED:
+        return None
+    if quirks.marker and quirks.peek is PEEK:
+        return Stream
+    return partial(Stream, decode=quirks.peek, marker=quirks.marker)
+
+
+def _operation(name: str, quirks: Quirks) -> Operation:
+    return Operation(
+        partial(_request, name, quirks),
+        RESPONSES.get(name) or partial(response, peek=quirks.peek),
+        stream(name, quirks),
+        SSE,
+        forwards=True,
     )
 
 
-def _peek(data: bytes) -> _Peek:
-    try:
-        return _PEEK.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise UpstreamBadResponse("the provider sent something that is not JSON") from None
-
-
-def _said(raw: msgspec.Raw) -> VendorError:
-    try:
-        error = _ERROR.decode(raw)
-    except msgspec.MsgspecError:
-        return VendorError(bytes(raw)[:500].decode("utf-8", "replace"))
-    if error is None or isinstance(error, str):
-        return VendorError(error or "the provider reported an error without a message")
-    code = None if error.code is None else str(error.code)
-    return VendorError(error.message or code or "unknown error", error.type, code, error.param)
-
-
-def _failed(raw: msgspec.Raw) -> UpstreamError:
-    """An error the vendor reports inside a 200; some put the real status into `code`."""
-    said = _said(raw)
-    if said.code and said.code.isdigit() and 400 <= int(said.code) < 600:
-        return failures.upstream_error(int(said.code), said)
-    if said.code in ("rate_limit_exceeded", "insufficient_quota"):
-        return failures.upstream_error(429, said)
-    if said.type == "invalid_request_error":
-        return failures.upstream_error(400, said)
-    return UpstreamFailed(said.message)
-
-
-class Stream:
-    """Passes events on and keeps the last usage it saw; `[DONE]` ends it."""
-
-    __slots__ = ("_opened", "ended", "last", "memory", "usage")
-
-    def __init__(self, created: int) -> None:
-        self.usage: Usage | None = None
-        self.last = b""
-        self.memory: dict[str, bytes] = {}
-        self._opened = False
-        self.ended = False
-
-    def feed(self, event: Event) -> Sequence[Chunk]:
-        """Take one event and return the chunk it is.
-
-        Raises:
-            UpstreamBadResponse: the event is no JSON object.
-            UpstreamError: it is an error.
-        """
-        data = event.data
-        if not data:
-            return (Chunk(data, block=event.block, content=False),)
-        if data == _DONE:
-            self.ended, self.last = True, event.block
-            return ()
-        peek = _peek(data)
-        if peek.error != _NULL:
-            raise _failed(peek.error)
-        usage_only = False
-        if peek.usage is not None:
-            self.usage = peek.usage.normal()
-            usage_only = not _OPENING.decode(data).choices
-        if not self._opened:
-            self._opened = _has_content(data)
-        return (Chunk(data, block=event.block, content=self._opened, usage_only=usage_only),)
-
-    def close(self) -> Sequence[Chunk]:
-        """Take the end of the stream.
-
-        Raises:
-            UpstreamTruncated: `[DONE]` never came.
-        """
-        if not self.ended:
-            raise UpstreamTruncated("the provider's stream ended before its end marker")
-        return ()
-
-
-def _has_content(data: bytes) -> bool:
-    """Whether a chunk holds more than a role: text, a call, a refusal, a finish."""
-    try:
-        choices = _OPENING.decode(data).choices
-    except msgspec.MsgspecError:
-        return True  # no chunk we know: nothing to wait for
-    return any(
-        choice.finish_reason
-        or choice.text
-        or any(
-            name != "role" and bytes(value) not in _EMPTY
-            for name, value in (choice.delta or {}).items()
-        )
-        for choice in choices
-    )
-
-
-class ResponsesStream:
-    """Events of the Responses API; one of three terminal events ends them.
-
-    Source: https://platform.openai.com/docs/api-reference/responses-streaming (2026-11-21)
-    """
-
-    __slots__ = ("_opened", "ended", "last", "memory", "usage")
-
-    _PRELUDE = frozenset({"response.created", "response.in_progress", "response.queued"})
-    _TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
-
-    def __init__(self, created: int) -> None:
-        self.usage: Usage | None = None
-        self.last = b""
-        self.memory: dict[str, bytes] = {}
-        self._opened = False
-        self.ended = False
-
-    def feed(self, event: Event) -> Sequence[Chunk]:
-        """Take one event and return the chunk it is.
-
-        Raises:
-            UpstreamBadResponse: the event is no JSON object.
-            UpstreamError: it is an error, or the answer failed before it began.
-        """
-        if not event.data or event.data == _DONE:
-            return (Chunk(b"", block=event.block, content=False),)
-        try:
-            seen = _RESPONSE_EVENT.decode(event.data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise UpstreamBadResponse("the provider sent an event that is not JSON") from None
-        if seen.type == "error":
-            raise _failed(seen.error if seen.error != _NULL else msgspec.Raw(event.data))
-        if seen.type == "response.failed" and not self._opened and seen.response:
-            raise _failed(seen.response.error)
-        self._opened = self._opened or seen.type not in self._PRELUDE
-        if seen.type in self._TERMINAL:
-            self.ended = True
-            if seen.response and seen.response.usage:
-                self.usage = seen.response.usage.normal()
-        return (Chunk(event.data, block=event.block, content=self._opened),)
-
-    def close(self) -> Sequence[Chunk]:
-        """Take the end of the stream.
-
-        Raises:
-            UpstreamTruncated: no terminal event came.
-        """
-        if not self.ended:
-            raise UpstreamTruncated("the provider's stream ended before its terminal event")
-        return ()
-
-
-def _operation(
-    path: str,
-    stream: Callable[[int], Stream | ResponsesStream] | None = None,
-    *,
-    asks_usage: bool = False,
-) -> Operation:
-    return Operation(partial(_request, path, asks_usage), response, stream, SSE, forwards=True)
-
-
-operations = {
-    "chat": _operation("/chat/completions", Stream, asks_usage=True),
-    "completions": _operation("/completions", Stream, asks_usage=True),
-    "embeddings": _operation("/embeddings"),
-    "responses": _operation("/responses", ResponsesStream),
-}
+operations = variant(defaults, OURS).operations

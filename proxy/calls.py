@@ -7,13 +7,14 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from proxy.adapter import Operation, Target, UpstreamRequest, UpstreamResponse, header
+from proxy.adapter import Follow, Operation, Target, UpstreamRequest, UpstreamResponse, header
 from proxy.attempts import Attempts
 from proxy.deployments import Deployment
 from proxy.errors import GatewayError, NoDeployment, UpstreamTimeout
 from proxy.exchange import Attempt, Exchange
-from proxy.headers import to_client, to_upstream
+from proxy.headers import to_client
 from proxy.pipeline import Client, Found, Pipeline
+from proxy.preparing import Preparing
 from proxy.relay import Relay
 from proxy.streaming import Pump
 from proxy.upstream import Answer, Timeouts
@@ -42,6 +43,9 @@ class Leg(NamedTuple):
     begun: float
 
 
+FollowUp = Callable[[UpstreamResponse, Target], Follow | None]
+"""An answer and its target to the next question, or None when the answer is the one."""
+
 Call = Callable[[Leg], Awaitable[Response | None]]
 """One call to a vendor, made while a worker of its provider is taken."""
 
@@ -49,8 +53,9 @@ Call = Callable[[Leg], Awaitable[Response | None]]
 class Calls:
     """Serves the operations that adapters translate, under one configuration."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, preparing: Preparing) -> None:
         self._pipeline = pipeline
+        self._preparing = preparing
         self._server = pipeline.snapshot.config.server
         self._clock = time.monotonic
 
@@ -117,49 +122,64 @@ class Calls:
         """Send one request and bring its answer to an end."""
         exchange, deployment = leg.exchange, leg.deployment
         operation = deployment.adapter.operations[exchange.operation]
-        timeouts = deployment.timeouts
-        sent = self._request(leg, operation)
+        begun = self._clock()
+        request = await self._preparing.request(exchange, deployment, leg.target, operation)
+        exchange.translate_s += self._clock() - begun
+        answer = await self._send(leg, request)
+        try:
+            if exchange.stream and operation.stream and not _is_json(answer):
+                await self._stream(leg, operation, answer)
+                return None
+            whole = await self._whole(answer)
+        finally:
+            answer.close()
+        if operation.follow is not None:
+            whole = await self._followed(leg, operation.follow, whole)
+        return self._response(leg, operation, whole)
+
+    async def _send(self, leg: Leg, request: UpstreamRequest) -> Answer:
+        """Send a request and take the head of its answer, if that is a good one."""
+        exchange, timeouts = leg.exchange, leg.deployment.timeouts
         rest_s = exchange.deadline - self._clock()
-        answer = await deployment.unit.upstream.send(
-            sent,
+        answer = await leg.deployment.unit.upstream.send(
+            request,
             timeouts=Timeouts(timeouts.connect, timeouts.idle),
             first_byte_s=min(timeouts.first_token, rest_s) if exchange.stream else rest_s,
         )
         leg.attempt.status = answer.status
+        if 200 <= answer.status < 300:
+            return answer
         try:
-            if not 200 <= answer.status < 300:
-                refusal = await answer.read(MAX_ERROR_BYTES)
-                raise deployment.adapter.error(
-                    UpstreamResponse(answer.status, answer.headers, refusal)
-                )
-            if exchange.stream and operation.stream and not _is_json(answer):
-                await self._stream(leg, operation, answer)
-                return None
-            return self._response(leg, operation, answer, await answer.read(MAX_ANSWER_BYTES))
+            refusal = await answer.read(MAX_ERROR_BYTES)
         finally:
             answer.close()
+        raise leg.deployment.adapter.error(UpstreamResponse(answer.status, answer.headers, refusal))
 
-    def _request(self, leg: Leg, operation: Operation) -> UpstreamRequest:
-        begun = self._clock()
-        assert leg.exchange.request is not None
-        request = operation.request(leg.exchange.request, leg.target)
-        if operation.forwards:
-            taken = {name for name, _ in request.headers}
-            client = to_upstream(leg.exchange.headers, rewritten=True)
-            headers = [*request.headers, *(pair for pair in client if pair[0] not in taken)]
-            request = UpstreamRequest(
-                request.method, request.path, headers, request.body, request.safe
-            )
-        leg.exchange.translate_s += self._clock() - begun
-        return request
+    async def _whole(self, answer: Answer) -> UpstreamResponse:
+        body = await answer.read(MAX_ANSWER_BYTES)
+        return UpstreamResponse(answer.status, answer.headers, body)
 
-    def _response(self, leg: Leg, operation: Operation, answer: Answer, body: bytes) -> Response:
+    async def _followed(
+        self, leg: Leg, follow: FollowUp, whole: UpstreamResponse
+    ) -> UpstreamResponse:
+        """Ask on until the answer is ready; the deadline ends it otherwise."""
+        while (question := follow(whole, leg.target)) is not None:
+            await asyncio.sleep(question.wait_s)
+            request = await self._preparing.authorised(leg.deployment, question.request)
+            answer = await self._send(leg, request)
+            try:
+                whole = await self._whole(answer)
+            finally:
+                answer.close()
+        return whole
+
+    def _response(self, leg: Leg, operation: Operation, whole: UpstreamResponse) -> Response:
         begun = self._clock()
         exchange = leg.exchange
-        whole = UpstreamResponse(answer.status, answer.headers, body)
         response = operation.response(whole, int(exchange.received_at))
         if operation.forwards:
-            response.headers = to_client(answer.headers, decoded=True)
+            response.headers = to_client(whole.headers, decoded=True)
+        self._preparing.remember(exchange, response.memory)
         exchange.usage = response.usage
         exchange.first_token_s = begun - exchange.started
         exchange.translate_s += self._clock() - begun
@@ -197,6 +217,7 @@ class Calls:
         finally:
             pump.release()
             exchange.usage = relay.usage
+            self._preparing.remember(exchange, relay.memory)
             if pump.first_content_at:
                 exchange.first_token_s = pump.first_content_at - exchange.started
 

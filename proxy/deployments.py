@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from proxy.adapter import Adapter, Target
+from proxy.adapter import Adapter, Authorizer, Target
 from proxy.config.structs import Retries, Timeouts
+from proxy.patches import Patch
 from proxy.queues import ProviderUnit
 
 _MOST_TARGETS = 1024
@@ -43,6 +45,9 @@ class Deployment:
         priority: lower is tried earlier under `priority`.
         weight: relative share under weighted strategies.
         headers: what the configuration sends to this vendor.
+        options: the provider's own, for its adapter.
+        patch: what the configuration changes in the body; None changes nothing.
+        authorizer: the provider's credentials that expire or sign; None where they do not.
         cooling_until: monotonic time before which it is avoided, in seconds.
     """
 
@@ -56,6 +61,9 @@ class Deployment:
     credentials: tuple[Credential, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    patch: Patch | None = None
+    authorizer: Authorizer | None = None
     cooling_until: float = 0.0
     _targets: dict[str, Target] = field(default_factory=dict, repr=False)
 
@@ -90,5 +98,5 @@ class Deployment:
 
     def _target(self, model: str, credential: Credential | None = None) -> Target:
         if credential is None:
-            return Target(model, "", self.headers)
-        return Target(model, credential.value, self.headers, credential.name)
+            return Target(model, "", self.headers, "", self.options)
+        return Target(model, credential.value, self.headers, credential.name, self.options)

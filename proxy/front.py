@@ -132,7 +132,7 @@ class Front:
             headers = {name: ", ".join(request.headers.getall(name)) for name in headers}
         given = headers.get("x-request-id")
         named = given is not None and _ID.fullmatch(given)
-        peer = request.transport and request.transport.get_extra_info("peername")
+        peer = request.protocol.peername
         return Exchange(
             id=given if given and named else f"req_{random.getrandbits(96):024x}",
             operation=operation,

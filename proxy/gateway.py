@@ -17,7 +17,9 @@ from proxy.config.problems import ConfigError
 from proxy.config.structs import Config, Tls
 from proxy.front import Front
 from proxy.keys import KeyEntry, Keyring
+from proxy.media import Fetcher
 from proxy.metrics import Metrics
+from proxy.preparing import Preparing
 from proxy.queues import ProviderUnit
 from proxy.service import Service
 from proxy.serving import Patience, Server
@@ -26,6 +28,7 @@ from proxy.sim.server import Simulator
 from proxy.sink import Sink
 from proxy.snapshot import Snapshot, Surroundings, compile_config
 from proxy.status import Status
+from proxy.vault import Vault
 
 log = structlog.get_logger()
 
@@ -58,6 +61,8 @@ class Gateway:
         self._read = read
         self._sink = sink
         self._metrics = Metrics(metrics_in)
+        self._fetcher = Fetcher()
+        self._preparing = Preparing(Vault(), self._fetcher)
         self._status = Status(self.current, self._metrics)
         self._simulators: dict[str, tuple[Behaviour, Simulator, int]] = {}
         self._gauges: dict[str, list[Callable[[], None]]] = {}
@@ -77,7 +82,9 @@ class Gateway:
         Raises:
             ConfigError: a plugin refused its options.
         """
-        self._service = Service(await self._compile(self._config, None), self._metrics)
+        self._service = Service(
+            await self._compile(self._config, None), self._metrics, self._preparing
+        )
         await self._metrics.start()
         settings = self._config.server
         patience = Patience(
@@ -106,7 +113,7 @@ class Gateway:
         except ConfigError as error:
             log.error("configuration refused, the old one stays", problems=error.render())
             return
-        self._service = Service(snapshot, self._metrics)
+        self._service = Service(snapshot, self._metrics, self._preparing)
         log.info("configuration changed", version=snapshot.version, before=old.version)
         tasks.spawn(self._retire(old, snapshot), name="retire")
 
@@ -123,6 +130,7 @@ class Gateway:
         await tasks.drain(_TIDY_S)
         for unit in self.current().pipeline.snapshot.units.values():
             await unit.unit.upstream.close()
+        await self._fetcher.close()
         for _, simulator, _ in self._simulators.values():
             await simulator.close()
 

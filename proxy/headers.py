@@ -82,9 +82,7 @@ def _without(pairs: list[tuple[str, str]], connection: str | None) -> list[tuple
     return [pair for pair in pairs if pair[0] not in own]
 
 
-def _recoded(
-    pairs: list[tuple[str, str]], read_as: str, written_as: str
-) -> list[tuple[str, str]]:
+def _recoded(pairs: list[tuple[str, str]], read_as: str, written_as: str) -> list[tuple[str, str]]:
     """Keep the bytes of values that are not ASCII.
 
     The client's side of the network takes them for UTF-8, the vendor's for Latin-1, and HTTP

@@ -33,6 +33,7 @@ from proxy.metrics import Metrics
 from proxy.routing.table import Route
 from proxy.snapshot import Snapshot
 from proxy.streaming import ClientStream
+from proxy.timelimit import TimeLimit
 from proxy.wire import Request, Response
 from proxy.wishes import patience_s, tags
 
@@ -185,7 +186,7 @@ class Pipeline:
         limit_s = min(found.route.total_s, patience_s(exchange.headers))
         exchange.deadline = exchange.started + limit_s
         try:
-            async with asyncio.timeout_at(exchange.deadline):
+            with TimeLimit(exchange.deadline):
                 return await job.work(exchange, client, found)
         except TimeoutError:
             raise UpstreamTimeout("total", limit_s) from None

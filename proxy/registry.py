@@ -1,16 +1,17 @@
 """Names in the configuration to code.
 
 The only place where the core reaches adapters and plugins, and it does so by name: the name
-in the configuration is the name of the file. The class in a file has the name of the file
-in capitals: `round_robin` is `RoundRobin` in `round_robin.py`. Plugins of other
-distributions come by the entry point `headgate.plugins`.
+in the configuration is the name of the file, or for an adapter that of a row in
+`adapters/_presets.py`. The class in a file has the name of the file in capitals: `round_robin`
+is `RoundRobin` in `round_robin.py`. Plugins of other distributions come by the entry point
+`headgate.plugins`.
 """
 
 from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -19,7 +20,7 @@ from typing import Any, cast
 import adapters
 import plugins
 from proxy import routing
-from proxy.adapter import Adapter
+from proxy.adapter import Adapter, Authorizer
 from proxy.hooks import Plugin
 from proxy.routing import Strategy
 
@@ -30,7 +31,7 @@ _NO_STRATEGY = frozenset({"table"})
 @cache
 def adapter_names() -> frozenset[str]:
     """Return what `adapter:` may say."""
-    return frozenset(_modules(adapters))
+    return frozenset(_modules(adapters)) | _presets().keys()
 
 
 @cache
@@ -47,8 +48,25 @@ def plugin_names() -> frozenset[str]:
 
 @cache
 def adapter(name: str) -> Adapter:
-    """Return `adapters/<name>.py`."""
-    return cast(Adapter, import_module(f"adapters.{name}"))
+    """Return `adapters/<name>.py`, or make the preset of that name."""
+    preset = _presets().get(name)
+    return preset() if preset else cast(Adapter, import_module(f"adapters.{name}"))
+
+
+def authorizer(name: str, options: Mapping[str, Any], credential: str) -> Authorizer | None:
+    """Make what authorises the calls of a provider whose credentials expire or sign.
+
+    Args:
+        name: of the adapter; most have none, and a fixed credential does.
+        options: the provider's own.
+        credential: the configured one, or nothing.
+
+    Raises:
+        ValueError: an option is wrong; the message is for the user.
+        ImportError: a package is missing that only this vendor needs.
+    """
+    make = getattr(adapter(name), "authorizer", None)
+    return None if make is None else cast(Authorizer | None, make(options, credential))
 
 
 def strategy(name: str) -> Strategy:
@@ -84,6 +102,11 @@ def _plugin_class(name: str) -> Any:
         return _class("plugins", name)
     found = {e.name: e for e in entry_points(group=PLUGIN_GROUP)}
     return found[name].load()
+
+
+def _presets() -> Mapping[str, Callable[[], Adapter]]:
+    found: Mapping[str, Callable[[], Adapter]] = import_module("adapters._presets").presets
+    return found
 
 
 def _modules(package: Any) -> list[str]:

@@ -10,7 +10,7 @@ No socket, no clock, no waiting: any split of the vendor's bytes gives the clien
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from proxy import hooks
@@ -58,6 +58,11 @@ class Relay:
     def usage(self) -> Usage | None:
         """What the vendor reported so far."""
         return self._translator.usage
+
+    @property
+    def memory(self) -> Mapping[str, bytes]:
+        """What the vendor wants back with the results of its tool calls."""
+        return self._translator.memory
 
     def feed(self, data: bytes) -> bytes:
         """Take the vendor's next bytes and return what they make for the client.

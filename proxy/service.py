@@ -7,15 +7,16 @@ from aiohttp import web
 from proxy.calls import Calls
 from proxy.metrics import Metrics
 from proxy.pipeline import Pipeline, Reply
+from proxy.preparing import Preparing
 from proxy.snapshot import Snapshot
 
 
 class Service:
     """A snapshot with the parts that work on it."""
 
-    def __init__(self, snapshot: Snapshot, metrics: Metrics) -> None:
+    def __init__(self, snapshot: Snapshot, metrics: Metrics, preparing: Preparing) -> None:
         self.pipeline = Pipeline(snapshot, metrics)
-        self.calls = Calls(self.pipeline)
+        self.calls = Calls(self.pipeline, preparing)
         self.cors = Cors(snapshot.config.server.cors.origins)
 
 

@@ -232,7 +232,8 @@ class Stream:
         """Send the head; without a length the body is chunked, or ends the connection."""
         self.started = True
         self.closing = not _keeps(self._request)
-        self._chunked = length is None and status not in _BODILESS
+        bodiless = status in _BODILESS or self._request.method == "HEAD"
+        self._chunked = length is None and not bodiless
         if length is not None:
             headers = [*headers, ("content-length", str(length))]
         elif self._chunked and self._request.version < (1, 1):

@@ -7,10 +7,12 @@ theirs. Providers whose settings stayed the same keep their connections and queu
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from proxy import registry
+from proxy.adapter import Authorizer
 from proxy.config.problems import ConfigError, Place, Problem, render_place
 from proxy.config.resolve import deployment_retries, deployment_timeouts, provider_limits
 from proxy.config.structs import Config, PluginEntry, Provider
@@ -18,6 +20,7 @@ from proxy.config.structs import Deployment as DeploymentSettings
 from proxy.config.structs import Route as RouteSettings
 from proxy.deployments import Credential, Deployment
 from proxy.hooks import Chain
+from proxy.patches import Patch, merge
 from proxy.queues import ProviderUnit
 from proxy.routing.table import Route, RouteTable
 from proxy.tls import tls_context
@@ -30,6 +33,7 @@ class Unit(NamedTuple):
     settings: Provider
     limits: object
     unit: ProviderUnit
+    authorizer: Authorizer | None
 
 
 class Snapshot(NamedTuple):
@@ -74,24 +78,38 @@ def compile_config(
     Raises:
         ConfigError: a plugin refused its options.
     """
-    units = {
-        name: _unit(config, name, around.base_urls.get(name, ""), old) for name in config.providers
-    }
-    plugins = _Plugins(around.services)
+    problems: list[Problem] = []
+    units = {}
+    for name in config.providers:
+        with _telling(problems, ("providers", name)):
+            units[name] = _unit(config, name, around.base_urls.get(name, ""), old)
+    if problems:
+        raise ConfigError(problems)
+    plugins = _Plugins(around.services, problems)
     chain = plugins.chain(config.plugins, ("plugins",))
-    routes = {
-        name: _route(config, units, name, settings, plugins.own(name, settings, chain))
-        for name, settings in config.routes.items()
-    }
+    routes = {}
+    for name, settings in config.routes.items():
+        own = plugins.own(name, settings, chain)
+        with _telling(problems, ("routes", name)):
+            routes[name] = _route(config, units, name, settings, own)
+    if problems:
+        raise ConfigError(problems)
     for name, settings in config.routes.items():
         routes[name].fallbacks = [routes[f] for f in settings.fallbacks]
         routes[name].context_fallbacks = [routes[f] for f in settings.context_fallbacks]
     direct = {
         name: _route(config, units, f"{name}/*", _direct(name), chain) for name in config.providers
     }
-    if plugins.problems:
-        raise ConfigError(plugins.problems)
     return Snapshot(config, version, RouteTable(routes, direct, chain), chain, units)
+
+
+@contextmanager
+def _telling(problems: list[Problem], place: Place) -> Iterator[None]:
+    """Take what an adapter, a patch or a file says against a setting for a mistake there."""
+    try:
+        yield
+    except (ValueError, ImportError, OSError) as error:
+        problems.append(Problem("", 0, render_place(place), str(error)))
 
 
 def _direct(provider: str) -> RouteSettings:
@@ -112,15 +130,17 @@ def _unit(config: Config, name: str, base_url: str, old: Snapshot | None) -> Uni
         tls=_tls(provider),
     )
     unit = ProviderUnit(name, upstream, limits.workers, limits.queue, limits.queue_timeout)
-    return Unit(provider, limits, unit)
+    credential = provider.credentials[0].value.reveal() if provider.credentials else ""
+    authorizer = registry.authorizer(provider.adapter or name, provider.options, credential)
+    return Unit(provider, limits, unit, authorizer)
 
 
 class _Plugins:
     """Makes chains and keeps what went wrong, so that all of it is told at once."""
 
-    def __init__(self, services: Mapping[str, object]) -> None:
+    def __init__(self, services: Mapping[str, object], problems: list[Problem]) -> None:
         self._services = services
-        self.problems: list[Problem] = []
+        self._problems = problems
 
     def own(self, route: str, settings: RouteSettings, common: Chain) -> Chain:
         """Return the route's chain: its own, or the common one."""
@@ -136,7 +156,7 @@ class _Plugins:
                 made.append(registry.plugin(entry.name, entry.options, self._services))
             except (TypeError, ValueError) as error:
                 where = render_place((*place, position, entry.name))
-                self.problems.append(Problem("", 0, where, str(error)))
+                self._problems.append(Problem("", 0, where, str(error)))
         return Chain(made)
 
 
@@ -174,7 +194,17 @@ def _deployment(
         ),
         headers=tuple({**provider.extra_headers, **settings.extra_headers}.items()),
         tags=dict(settings.tags),
+        options=provider.options,
+        patch=_patch(provider, settings),
+        authorizer=units[settings.provider].authorizer,
     )
+
+
+def _patch(provider: Provider, settings: DeploymentSettings) -> Patch | None:
+    patch = Patch(
+        merge(provider.extra_body, settings.extra_body), [*provider.remove, *settings.remove]
+    )
+    return patch if patch else None
 
 
 def _tls(provider: Provider) -> ssl.SSLContext | None:

@@ -127,6 +127,9 @@ class Upstream:
         tls: None verifies against the system's authorities.
         environ: where proxies are named; None: the process's environment.
 
+    Attributes:
+        base_url: without a slash at its end.
+
     Raises:
         ValueError: `base_url`, or a proxy's in `environ`, is not one we can use.
     """
@@ -141,7 +144,7 @@ class Upstream:
     ) -> None:
         self._dialer = Dialer(base_url, tls, os.environ if environ is None else environ)
         self._heads = self._dialer.heads
-        self._base_url = base_url.rstrip("/")
+        self.base_url = base_url.rstrip("/")
         self._tls = tls
         self._limits = limits
         self._idle: list[Connection] = []
@@ -208,7 +211,7 @@ class Upstream:
         self, path: str, headers: Headers, protocols: Sequence[str], connect_s: float
     ) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]:
         """Open a websocket behind the base URL; see `proxy.websocket.connect` for errors."""
-        handshake = Handshake(f"{self._base_url}{path}", headers, protocols)
+        handshake = Handshake(f"{self.base_url}{path}", headers, protocols)
         return websocket.connect(handshake, self._tls, connect_s)
 
     async def close(self) -> None:

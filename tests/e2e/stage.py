@@ -98,8 +98,7 @@ class Stage:
         try:
             if failed is None:
                 await self._check_idle()
-            for gate in self._gates:
-                await gate.gateway.stop()
+            await asyncio.gather(*(gate.gateway.stop() for gate in self._gates))
             for simulator, _port in self._simulators.values():
                 await simulator.close()
             if failed is None:
@@ -179,7 +178,11 @@ class Stage:
         gateway = Gateway(config, lambda: config, sink=self._sink)
         listening = socket.create_server(("127.0.0.1", 0))
         gate = Gate(gateway, listening.getsockname()[1])
-        await gateway.start([listening])
+        try:
+            await gateway.start([listening])
+        except BaseException:
+            listening.close()
+            raise
         self._gates.append(gate)
         return gate
 
