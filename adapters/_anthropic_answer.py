@@ -50,6 +50,9 @@ STATUSES = MappingProxyType(
 Source: https://platform.claude.com/docs/en/api/errors (2026-11-21)
 """
 
+MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are no answer."""
+
 _REFUSED = "The provider's model declined to answer."
 _TOO_LONG = "exceed context limit"
 _ACCOUNT = ("credit balance is too low", "api usage limits")
@@ -83,7 +86,9 @@ class Spent(msgspec.Struct):
         """Return both: a stream's later report replaces what it repeats."""
         merged = (getattr(later, name) for name in self.__struct_fields__)
         earlier = (getattr(self, name) for name in self.__struct_fields__)
-        return Spent(*(old if new is None else new for new, old in zip(merged, earlier, strict=True)))
+        return Spent(
+            *(old if new is None else new for new, old in zip(merged, earlier, strict=True))
+        )
 
     def normal(self) -> Usage:
         """Return our own form; the vendor counts cached tokens beside the input, not in it."""
@@ -265,9 +270,11 @@ def reply(answer: Answer) -> Reply:
 
 
 def failed(
-    status: int, said: ErrorBody, headers: Sequence[tuple[str, str]] = ()
+    status: int | None, said: ErrorBody, headers: Sequence[tuple[str, str]] = ()
 ) -> UpstreamError:
-    """Return the error for the vendor's words."""
+    """Return the error for the vendor's words; `status` is None in a 200 and in a stream."""
+    if status is None:
+        status = STATUSES.get(said.type or "", 500)
     message = said.message or said.type or "the provider reported an error without a message"
     if said.type == "billing_error" or any(words in message.lower() for words in _ACCOUNT):
         # The operator's bill is none of the client's business; another provider may serve it.

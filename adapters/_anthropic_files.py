@@ -121,4 +121,7 @@ def _block(content: _Content) -> dict[str, Any] | None:
         text = base64.b64decode(content.base64).decode("utf-8", "replace")
     except binascii.Error:
         return None
-    return {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": text}}
+    return {
+        "type": "document",
+        "source": {"type": "text", "media_type": "text/plain", "data": text},
+    }

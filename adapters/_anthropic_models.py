@@ -96,7 +96,7 @@ _NAME = re.compile(
 
 @lru_cache(maxsize=256)
 def traits(model: str) -> Traits:
-    """Return what a model takes: "claude-opus-5-5", "us.anthropic.claude-3-haiku-…-v1:0", …"""
+    """Return what a model takes: "claude-opus-5-5", "us.anthropic.claude-opus-4-8-v1:0"."""
     found = _NAME.search(model)
     if found is None:
         return _UNKNOWN

@@ -27,7 +27,6 @@ NATIVE = frozenset(
     {
         *("cache_control", "container", "context_management", "diagnostics", "fallbacks"),
         *("inference_geo", "mcp_servers", "output_config", "speed", "thinking"),
-        *("user_profile_id", "workspace_id"),
     }
 )
 """Members of the vendor's own that a client may send."""
@@ -58,7 +57,12 @@ _EFFORTS = MappingProxyType(
     {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh"}
 )
 _TIERS = MappingProxyType(
-    {"auto": "auto", "priority": "auto", "default": "standard_only", "standard_only": "standard_only"}
+    {
+        "auto": "auto",
+        "priority": "auto",
+        "default": "standard_only",
+        "standard_only": "standard_only",
+    }
 )
 _CHOICES = MappingProxyType({"auto": "auto", "none": "none", "required": "any"})
 _OWN_CHOICES = frozenset({"auto", "any", "tool", "none"})
@@ -328,7 +332,7 @@ def _search(draft: Draft) -> dict[str, Any]:
 
 def account(draft: Draft) -> dict[str, Any]:
     """Return who asks and at which service tier."""
-    asked, members = draft.asked, {}
+    asked, members = draft.asked, dict[str, Any]()
     given = dict(asked.metadata or {})
     user = given.pop("user_id", None) or draft.request.get("safety_identifier", str) or asked.user
     if given:

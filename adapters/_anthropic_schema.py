@@ -89,4 +89,6 @@ def _take(cleaned: dict[str, Any], keyword: str, value: Any, missing: set[str]) 
 
 def _is_small(keyword: str, value: Any) -> bool:
     """Whether a keyword is taken with this value, though not with every other."""
-    return (keyword == "format" and value in _FORMATS) or (keyword == "minItems" and value in (0, 1))
+    return (keyword == "format" and value in _FORMATS) or (
+        keyword == "minItems" and value in (0, 1)
+    )

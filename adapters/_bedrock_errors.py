@@ -51,17 +51,17 @@ _CODES = (
 
 
 class Said(msgspec.Struct):
-    """An error's body."""
+    """An error's body; its words stand under one of three names."""
 
     message: str | None = None
-    Message: str | None = None
+    other: str | None = msgspec.field(default=None, name="Message")
+    original: str | None = msgspec.field(default=None, name="originalMessage")
     type: str | None = msgspec.field(default=None, name="__type")
-    originalMessage: str | None = None
 
     @property
     def words(self) -> str:
         """What went wrong, in the service's words."""
-        return self.message or self.Message or self.originalMessage or ""
+        return self.message or self.other or self.original or ""
 
 
 _SAID = msgspec.json.Decoder(Said)

@@ -60,21 +60,25 @@ def invoke(
     form = next((form for form in forms if form.found.search(target.model)), None)
     if form is None:
         raise InvalidRequest(f"how to ask {target.model!r} for this is not known", param="model")
-    dropped = unsupported(request, form.known, _REASON)
+    missing = unsupported(request, form.known, _REASON)
+    dropped = [member for member in missing if request.raw(member.name) != b'"auto"']
     body = msgspec.json.encode(form.build(request, target, dropped))
     path = f"/model/{quote(target.model, safe='')}/invoke"
-    guardrail = tuple(_guardrail(target))
-    return UpstreamRequest("POST", path, (*headers, *JSON, *guardrail), body, dropped=dropped)
+    return UpstreamRequest("POST", path, (*headers, *JSON), body, dropped=dropped)
 
 
-def _guardrail(target: Target) -> Iterable[tuple[str, str]]:
+def guardrail(target: Target) -> Headers:
+    """Return the headers that name the guardrail of a provider's options."""
     config = target.options.get("guardrailConfig") or {}
-    for name in ("guardrailIdentifier", "guardrailVersion"):
-        if name in config:
-            yield f"x-amzn-bedrock-{name.lower()}", str(config[name])
+    names = [name for name in ("guardrailIdentifier", "guardrailVersion") if name in config]
+    return [(f"x-amzn-bedrock-{name.lower()}", str(config[name])) for name in names]
 
 
 # Embeddings
+
+
+class _Input(msgspec.Struct):
+    input: str | list[str]
 
 
 def _texts(request: Request) -> list[str]:
@@ -83,10 +87,10 @@ def _texts(request: Request) -> list[str]:
     Raises:
         InvalidRequest: it is missing, or tokens, of which every model has others.
     """
-    given = request.get("input", object)  # type: ignore[type-var]
-    texts = given if isinstance(given, list) else [given]
-    if not texts or not all(isinstance(text, str) for text in texts):
-        raise InvalidRequest("`input` must be text or a list of texts", param="input")
+    given = request.view(_Input).input
+    texts = [given] if isinstance(given, str) else given
+    if not texts:
+        raise InvalidRequest("`input` is empty", param="input")
     return texts
 
 
@@ -158,7 +162,9 @@ EMBEDDINGS = (
     Form(re.compile("titan-embed-image"), _titan_image, _VECTOR | {"dimensions"}),
     Form(re.compile("titan-embed"), _titan, _VECTOR),
     Form(
-        re.compile("nova-.*embeddings"), _nova_vectors, _VECTOR | {"dimensions", "embedding_purpose"}
+        re.compile("nova-.*embeddings"),
+        _nova_vectors,
+        _VECTOR | {"dimensions", "embedding_purpose"},
     ),
     Form(
         re.compile(r"cohere\.embed-v4"),
@@ -179,7 +185,7 @@ class _Typed(msgspec.Struct):
 class _Vectors(msgspec.Struct):
     embedding: msgspec.Raw = msgspec.Raw(b"null")
     embeddings: msgspec.Raw = msgspec.Raw(b"null")
-    inputTextTokenCount: int | None = None
+    tokens: int | None = msgspec.field(default=None, name="inputTextTokenCount")
 
 
 _VECTORS = msgspec.json.Decoder(_Vectors)
@@ -202,7 +208,7 @@ def embedded(response: UpstreamResponse, created: int) -> Response:
     if not vectors:
         raise UpstreamBadResponse("the provider sent no embeddings")
     counted = header(response.headers, _TOKENS) or ""
-    tokens = int(counted) if counted.isdecimal() else answer.inputTextTokenCount
+    tokens = int(counted) if counted.isdecimal() else answer.tokens
     document = {
         "object": "list",
         "data": [

@@ -64,8 +64,11 @@ _EXTENSIONS = {
     **{"3gp": (VIDEO, "three_gp"), "webm": (VIDEO, "webm"), "mp4": (VIDEO, "mp4")},
 }
 _AUDIO_FORMATS = frozenset(
-    "mp3 opus wav aac flac mp4 ogg mkv mka x-aac m4a mpeg mpga pcm webm".split()
-) | {"pcm16"}
+    {
+        *("mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a"),
+        *("mpeg", "mpga", "pcm", "pcm16", "webm"),
+    }
+)
 _DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,]*)*),", re.IGNORECASE)
 _FETCHED = ("https://", "http://")
 _BUCKET = "s3://"
@@ -186,4 +189,3 @@ def _from_data_url(url: str, where: str) -> tuple[str, str]:
     if found[2].lower().endswith(";base64"):
         return found[1], content
     return found[1], base64.b64encode(unquote_to_bytes(content)).decode()
-

@@ -55,7 +55,7 @@ _NEUTRAL = {
 _NO_ARGUMENTS = {"type": "object", "properties": {}}
 _METADATA = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{1,256}")
 _MOST_METADATA = 16
-_CHOICES = {"auto": {"auto": {}}, "required": {"any": {}}}
+_CHOICES: dict[str, dict[str, Any]] = {"auto": {"auto": {}}, "required": {"any": {}}}
 
 
 class Body:
@@ -114,7 +114,7 @@ class Body:
         """Return what is said in the service's own words; the request's word is the last."""
         said = {name: options[name] for name in NATIVE if name in options}
         for name in NATIVE:
-            kind = list if name.endswith("Paths") else dict
+            kind: Any = list if name.endswith("Paths") else dict
             if (value := self._request.get(name, kind)) is not None:
                 both = name == "additionalModelRequestFields"
                 said[name] = {**said.get(name, {}), **value} if both else value
@@ -275,7 +275,7 @@ class Body:
 
     def _metadata(self) -> dict[str, str]:
         """Return OpenAI's `metadata` as that which invocation logs are filtered by."""
-        taken = {}
+        taken: dict[str, str] = {}
         for key, value in (self._chat.metadata or {}).items():
             fits = _METADATA.fullmatch(key) and (not value or _METADATA.fullmatch(value))
             if fits and len(taken) < _MOST_METADATA:

@@ -13,10 +13,14 @@ from collections.abc import Iterator
 from typing import Any
 
 _REFUSED = frozenset(
-    "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength maxItems"
-    " uniqueItems contains minContains maxContains minProperties maxProperties"
-    " patternProperties propertyNames unevaluatedProperties unevaluatedItems dependentRequired"
-    " dependentSchemas if then else not".split()
+    {
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+        *("minLength", "maxLength", "maxItems", "uniqueItems"),
+        *("contains", "minContains", "maxContains"),
+        *("minProperties", "maxProperties", "patternProperties", "propertyNames"),
+        *("unevaluatedProperties", "unevaluatedItems", "dependentRequired", "dependentSchemas"),
+        *("if", "then", "else", "not"),
+    }
 )
 _SCHEMAS = ("properties", "$defs", "definitions")
 _LISTS = ("anyOf", "allOf", "oneOf", "prefixItems")

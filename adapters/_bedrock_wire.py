@@ -216,7 +216,7 @@ class ReasoningDelta(_Struct):
 
     text: str | None = None
     signature: str | None = None
-    redacted_content: str | None = None
+    redacted_content: bytes | None = None  # each piece is base64 of its own
 
 
 class Delta(_Struct):

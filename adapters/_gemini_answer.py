@@ -251,17 +251,16 @@ def _audio(details: Sequence[Detail] | None) -> int:
     return sum(detail.token_count or 0 for detail in details if detail.modality == "AUDIO")
 
 
-def call_id(answer_id: str, place: tuple[int, int], call: FunctionCall) -> str:
-    """Return the vendor's id of a call, or a short one that the same call always gets.
+def call_id(answer_id: str, place: tuple[int, int], name: str, arguments: str) -> str:
+    """Return a short id that the same call always gets, and no other.
 
     Args:
         answer_id: the vendor's id of the answer.
         place: the candidate's index and the call's number in it.
-        call: what is called.
+        name: of what is called.
+        arguments: as JSON text.
     """
-    if call.id:
-        return call.id
-    seed = f"{answer_id} {place} {call.name} ".encode() + bytes(call.args)
+    seed = f"{answer_id} {place} {name} {arguments}".encode()
     return f"call_{blake2s(seed, digest_size=12).hexdigest()}"
 
 

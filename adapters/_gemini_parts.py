@@ -68,11 +68,18 @@ def media_urls(request: Request) -> list[str]:
     Raises:
         InvalidRequest: the messages cannot be read.
     """
-    if b"image_url" not in (request.raw("messages") or b""):
+    raw = request.raw("messages") or b""
+    if b"image_url" not in raw and b'"file"' not in raw:
         return []
-    messages = request.view(ChatRequest).messages
-    urls = [part.image_url.url for message in messages for part in message.parts if part.image_url]
-    return [url for url in urls if url.startswith("http") and not _OWN.match(url)]
+    parts = [part for message in request.view(ChatRequest).messages for part in message.parts]
+    urls = [part.image_url.url for part in parts if part.image_url is not None]
+    for file in (part.file for part in parts if part.file is not None):
+        urls += [url for url in (file.file_data, file.file_id) if url is not None]
+    return [url for url in urls if _is_link(url) and not _OWN.match(url)]
+
+
+def _is_link(value: str) -> bool:
+    return value.startswith(("https://", "http://"))
 
 
 def inline(content_type: str, data: str) -> dict[str, Any]:
@@ -262,12 +269,13 @@ class Conversation:
         return inline(MIME_TYPES.get(audio.format, f"audio/{audio.format}"), audio.data)
 
     def _file(self, file: File) -> dict[str, Any]:
-        if file.file_data is None:
-            uri = file.file_id or ""
-            return linked(FILES + uri if uri.startswith("files/") else uri, _named(file.filename))
-        if file.file_data.startswith("data:"):
-            return from_data_url(file.file_data)
-        return inline(_named(file.filename) or "application/pdf", file.file_data)
+        value = file.file_data or file.file_id or ""
+        if value.startswith("data:") or value in self._target.media:
+            return from_url(value, self._target)
+        if file.file_data and not _is_link(value):
+            return inline(_named(file.filename) or "application/pdf", value)
+        uri = FILES + value if value.startswith("files/") else value
+        return linked(uri, _named(file.filename))
 
     def _lose(self, name: str, reason: str) -> None:
         lost = Dropped(name, reason)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from proxy.errors import InvalidRequest
+
 _KEPT = frozenset(
     {
         *("type", "title", "description", "enum", "required", "propertyOrdering"),
@@ -30,9 +32,16 @@ _MOST_NODES = 5_000
 
 
 def plain(schema: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return what can be sent of a schema, and the keywords that cannot, in alphabetical order."""
+    """Return what can be sent of a schema, and the keywords that cannot, in alphabetical order.
+
+    Raises:
+        InvalidRequest: it is nested too deeply.
+    """
     cleaner = _Cleaner(schema)
-    cleaned = cleaner.clean(schema)
+    try:
+        cleaned = cleaner.clean(schema)
+    except RecursionError:
+        raise InvalidRequest("a schema is nested too deeply") from None
     if cleaner.kept:
         cleaned["$defs"] = cleaner.kept
     return cleaned, sorted(cleaner.missing)

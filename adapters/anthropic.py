@@ -16,7 +16,7 @@ https://platform.claude.com/docs/en/build-with-claude/streaming (2026-11-21)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -24,11 +24,11 @@ import msgspec
 
 from adapters import _anthropic_answer as answers
 from adapters import _anthropic_files as files
-from adapters import _anthropic_memory as memory
 from adapters import _anthropic_request as asking
 from adapters._anthropic_answer import FINISH_REASONS
 from adapters._anthropic_messages import Conversation
 from adapters._anthropic_models import traits
+from adapters._anthropic_stream import Stream
 from proxy.adapter import (
     Defaults,
     Dropped,
@@ -38,17 +38,29 @@ from proxy.adapter import (
     UpstreamRequest,
     UpstreamResponse,
 )
-from proxy.chat import DONE, ChatRequest, Chunks, completion, unsupported
-from proxy.errors import UpstreamBadResponse, UpstreamError, UpstreamTruncated
-from proxy.framing import SSE, Event
-from proxy.wire import Chunk, Request, Response, Usage
+from proxy.chat import ChatRequest, completion, unsupported
+from proxy.errors import UpstreamBadResponse, UpstreamError
+from proxy.framing import SSE
+from proxy.wire import Request, Response
 
-__all__ = ["FINISH_REASONS", "Stream", "betas", "body", "links", "response"]
+__all__ = [
+    "FINISH_REASONS",
+    "Stream",
+    "authorize",
+    "betas",
+    "body",
+    "defaults",
+    "error",
+    "links",
+    "operations",
+    "response",
+]
 
 defaults = Defaults(
     base_url="https://api.anthropic.com/v1",
     credential_variable="ANTHROPIC_API_KEY",
     base_url_variable="ANTHROPIC_BASE_URL",
+    base_path="/v1",
 )
 
 VERSION = "2023-06-01"
@@ -56,7 +68,6 @@ _OAUTH = "sk-ant-oat"
 _OAUTH_BETA = "oauth-2025-04-20"
 _JSON = ("content-type", "application/json")
 _REASON = "not supported by this provider's API"
-_MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _MEMBER_BETAS = MappingProxyType(
     {
@@ -76,7 +87,7 @@ _TOOL_BETAS = MappingProxyType(
     }
 )
 _FILES_BETA = "files-api-2025-04-14"
-_ALLOWED_TOOLS_BETA = "mcp-client-2025-04-04"
+_OLD_MCP_BETA = "mcp-client-2025-04-04"
 
 
 # OpenAI to vendor
@@ -110,9 +121,7 @@ def request(request: Request, target: Target) -> UpstreamRequest:
     if wanted:
         headers["anthropic-beta"] = ",".join(wanted)
     encoded = msgspec.json.encode(document)
-    return UpstreamRequest(
-        "POST", "/messages", (*headers.items(), _JSON), encoded, dropped=dropped
-    )
+    return UpstreamRequest("POST", "/messages", (*headers.items(), _JSON), encoded, dropped=dropped)
 
 
 def body(
@@ -155,8 +164,10 @@ def body(
         **asking.sampling(draft, _thinks(thinking)),
         **asking.account(draft),
     }
-    for name in asking.NATIVE.intersection(request.names()) - document.keys():
-        document[name] = msgspec.Raw(request.raw(name) or b"null")
+    for name in sorted(asking.NATIVE.intersection(request.names()) - document.keys()):
+        value = request.raw(name) or b"null"
+        if value != b"null":
+            document[name] = msgspec.Raw(value)
     return document, dropped
 
 
@@ -173,7 +184,7 @@ def betas(document: Mapping[str, Any], target: Target, asked: Iterable[str] = ()
         if beta is not None:
             found.append(beta)
     if b'"tool_configuration"' in bytes(document.get("mcp_servers", b"")):
-        found = [_ALLOWED_TOOLS_BETA if b.startswith("mcp-client") else b for b in found]
+        found = [_OLD_MCP_BETA if b.startswith("mcp-client") else b for b in found]
     if any(_is_file(block) for turn in document["messages"] for block in turn["content"]):
         found.append(_FILES_BETA)
     return list(dict.fromkeys(found))
@@ -227,11 +238,11 @@ def response(response: UpstreamResponse, created: int) -> Response:
     try:
         answer = _ANSWER.decode(response.body)
         if answer.error is not None:
-            raise _failed(answer.error)
+            raise answers.failed(None, answer.error)
         if answer.content is None and answer.id is None:
             raise UpstreamBadResponse("the provider's answer holds no message")
         reply = answers.reply(answer)
-    except _MALFORMED:
+    except answers.MALFORMED:
         raise UpstreamBadResponse("the provider sent an answer that cannot be read") from None
     usage = answer.usage.normal() if answer.usage else None
     return completion(answer.id or "", answer.model or "", created, [reply], usage)
@@ -239,221 +250,13 @@ def response(response: UpstreamResponse, created: int) -> Response:
 
 def error(response: UpstreamResponse) -> UpstreamError:
     """Read `{"type": "error", "error": {"type": …, "message": …}}`."""
-    said = None
     try:
         said = _ANSWER.decode(response.body).error
-    except _MALFORMED:
-        pass  # a page of HTML, most often: the status says all there is
+    except answers.MALFORMED:
+        said = None  # a page of HTML, most often: the status says all there is
     if said is None:
-        said = answers.ErrorBody(
-            message=f"the provider answered with status {response.status}"
-        )
+        said = answers.ErrorBody(message=f"the provider answered with status {response.status}")
     return answers.failed(response.status, said, response.headers)
 
-
-def _failed(said: answers.ErrorBody) -> UpstreamError:
-    """An error that comes without a status of its own: in a 200, or in a stream."""
-    return answers.failed(answers.STATUSES.get(said.type or "", 500), said)
-
-
-class _Delta(msgspec.Struct):
-    """What an event adds to a block or, as `message_delta`, to the message."""
-
-    type: str = ""
-    text: str = ""
-    partial_json: str = ""
-    thinking: str = ""
-    signature: str = ""
-    citation: msgspec.Raw = msgspec.Raw(b"null")
-    stop_reason: str | None = None
-    stop_details: answers.StopDetails | None = None
-
-
-class _Start(msgspec.Struct):
-    id: str | None = None
-    model: str | None = None
-    usage: answers.Spent | None = None
-
-
-class _Event(msgspec.Struct):
-    type: str = ""
-    index: int = 0
-    delta: _Delta | None = None
-    content_block: msgspec.Raw = msgspec.Raw(b"{}")
-    message: _Start | None = None
-    usage: answers.Spent | None = None
-    error: answers.ErrorBody | None = None
-
-
-_EVENT = msgspec.json.Decoder(_Event)
-_CITATION = msgspec.json.Decoder(answers.Citation)
-_BLOCK = msgspec.json.Decoder(answers.Block)
-_NO_DELTA = _Delta()
-
-
-class Stream:
-    """Events of one message: a start, blocks one after the other, a stop.
-
-    What belongs to no client call (thoughts, searches, code that the vendor ran) is collected
-    and, where calls follow, remembered for the next turn.
-    """
-
-    __slots__ = (
-        *("_blocks", "_calls", "_chunks", "_created", "_details", "_length", "_open"),
-        *("_spent", "_stop", "ended", "last", "memory", "usage"),
-    )
-
-    def __init__(self, created: int) -> None:
-        self.usage: Usage | None = None
-        self.ended = False
-        self.last = DONE
-        self.memory: dict[str, bytes] = {}
-        self._created = created
-        self._chunks = Chunks("", "", created)
-        self._spent = answers.Spent()
-        self._open: dict[int, _Open] = {}
-        self._blocks: list[_Open] = []
-        self._calls: list[str] = []
-        self._length = 0
-        self._stop: str | None = None
-        self._details: answers.StopDetails | None = None
-
-    def feed(self, event: Event) -> Sequence[Chunk]:
-        """Take one event and return the chunks it gives.
-
-        Raises:
-            UpstreamBadResponse: the event is none.
-            UpstreamError: it is an error.
-        """
-        if not event.data:
-            return ()
-        try:
-            seen = _EVENT.decode(event.data)
-            handler = _HANDLERS.get(seen.type)
-            return () if handler is None else handler(self, seen)
-        except _MALFORMED:
-            raise UpstreamBadResponse("the provider sent an event that cannot be read") from None
-
-    def close(self) -> Sequence[Chunk]:
-        """Take the end of the stream.
-
-        Raises:
-            UpstreamTruncated: `message_stop` never came.
-        """
-        if not self.ended:
-            raise UpstreamTruncated("the provider's stream ended before its end marker")
-        return ()
-
-    def _message_start(self, event: _Event) -> Sequence[Chunk]:
-        message = event.message or _Start()
-        self._chunks = Chunks(message.id or "", message.model or "", self._created)
-        self._spend(message.usage)
-        return (self._chunks.role(),)
-
-    def _block_start(self, event: _Event) -> Sequence[Chunk]:
-        block = _BLOCK.decode(event.content_block)
-        opened = _Open(bytes(event.content_block), block, self._length)
-        self._open[event.index] = opened
-        self._blocks.append(opened)
-        chunks: list[Chunk] = []
-        if block.type == "tool_use":
-            opened.number = len(self._calls)
-            self._calls.append(block.id or "")
-            chunks.append(self._chunks.call(opened.number, block.id or "", block.name or ""))
-        if block.text:
-            chunks += self._text(opened, block.text)
-        if block.thinking:
-            chunks += self._thinking(opened, block.thinking)
-        return chunks
-
-    def _block_delta(self, event: _Event) -> Sequence[Chunk]:
-        opened, delta = self._open.get(event.index), event.delta or _NO_DELTA
-        if opened is None:
-            raise UpstreamBadResponse("the provider added to a block it had not begun")
-        kind = delta.type
-        if kind == "text_delta":
-            return self._text(opened, delta.text)
-        if kind == "input_json_delta":
-            return self._input(opened, delta.partial_json)
-        if kind == "thinking_delta":
-            return self._thinking(opened, delta.thinking)
-        if kind == "signature_delta":
-            opened.signature += delta.signature
-        elif kind == "citations_delta":
-            opened.citations.append(delta.citation)
-        return ()
-
-    def _text(self, opened: _Open, piece: str) -> Sequence[Chunk]:
-        if not piece:
-            return ()
-        opened.pieces.append(piece)
-        self._length += len(piece)
-        return (self._chunks.text(piece),)
-
-    def _input(self, opened: _Open, piece: str) -> Sequence[Chunk]:
-        if not piece:
-            return ()
-        opened.pieces.append(piece)
-        return () if opened.number is None else (self._chunks.arguments(opened.number, piece),)
-
-    def _thinking(self, opened: _Open, piece: str) -> Sequence[Chunk]:
-        if not piece:
-            return ()
-        opened.pieces.append(piece)
-        return (self._chunks.reasoning(piece),)
-
-    def _block_stop(self, event: _Event) -> Sequence[Chunk]:
-        opened = self._open.pop(event.index, None)
-        if opened is None:
-            return ()
-        block = opened.block
-        if opened.number is not None and not opened.pieces:
-            whole = answers.arguments(bytes(block.input))
-            return (self._chunks.arguments(opened.number, whole),)
-        if block.type in ("thinking", "redacted_thinking"):
-            return (self._chunks.delta({"thinking_blocks": [answers.thought(opened.whole())]}),)
-        cited = [_CITATION.decode(raw) for raw in opened.citations]
-        if not cited:
-            return ()
-        notes = [each.annotation(opened.start, self._length) for each in cited]
-        return (self._chunks.delta({"annotations": notes}),)
-
-    def _message_delta(self, event: _Event) -> Sequence[Chunk]:
-        delta = event.delta or _NO_DELTA
-        self._stop = delta.stop_reason or self._stop
-        self._details = delta.stop_details or self._details
-        self._spend(event.usage)
-        return ()
-
-    def _message_stop(self, event: _Event) -> Sequence[Chunk]:
-        self.ended = True
-        self.memory = memory.kept([each.encoded() for each in self._blocks], self._calls)
-        chunks: list[Chunk] = []
-        refused = answers.refusal(self._stop, self._details)
-        if refused is not None:
-            chunks.append(self._chunks.refusal(refused))
-        chunks.append(self._chunks.finish(answers.finish(self._stop, bool(self._calls))))
-        if self.usage is not None:
-            chunks.append(self._chunks.usage(self.usage))
-        return chunks
-
-    def _error(self, event: _Event) -> Sequence[Chunk]:
-        raise _failed(event.error or answers.ErrorBody())
-
-    def _spend(self, spent: answers.Spent | None) -> None:
-        if spent is not None:
-            self._spent = self._spent.then(spent)
-            self.usage = self._spent.normal()
-
-
-_HANDLERS: dict[str, Callable[[Stream, _Event], Sequence[Chunk]]] = {
-    "message_start": Stream._message_start,
-    "content_block_start": Stream._block_start,
-    "content_block_delta": Stream._block_delta,
-    "content_block_stop": Stream._block_stop,
-    "message_delta": Stream._message_delta,
-    "message_stop": Stream._message_stop,
-    "error": Stream._error,
-}
 
 operations = {"chat": Operation(request, response, Stream, SSE, media=_unsafe_links)}

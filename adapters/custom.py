@@ -34,9 +34,10 @@ from urllib.parse import quote
 import msgspec
 
 from adapters import _pointer, openai
+from adapters._jsonlines import JSONLines
 from adapters._openai_wire import UNREADABLE, failed
 from adapters._pointer import Patch
-from adapters.openai import JSON, PATHS, Variant
+from adapters.openai import JSON, OURS, PATHS, Quirks, Variant
 from proxy.adapter import (
     Adapter,
     Defaults,
@@ -52,6 +53,7 @@ from proxy.errors import UpstreamBadResponse, UpstreamTruncated
 from proxy.framing import SSE, Event, Framer
 from proxy.wire import Chunk, Request, Response, Usage
 
+_AS_IT_CAME = Quirks(stream_options=False)
 _BEARER = "authorization: Bearer {credential}"
 
 
@@ -112,11 +114,11 @@ def configured(options: Mapping[str, Any]) -> Adapter:
     """
     read = _read(options)
     authorize = partial(_authorize, read.auth)
-    made = openai.variant(defaults, openai.OURS).operations
+    made = openai.variant(Defaults(), OURS).operations
     if read.operations is not None:
         found = read.operations.items()
         made = {name: _operation(name, each, authorize) for name, each in found}
-    return Variant(defaults, made, authorize)
+    return Variant(Defaults(), made, authorize)
 
 
 def _read(options: Mapping[str, Any]) -> _Options:
@@ -166,7 +168,8 @@ def _request(
     target: Target,
 ) -> UpstreamRequest:
     path = operation.path.replace("{model}", quote(target.model, safe="")) or PATHS[name]
-    body, dropped = openai.body(name, request, target)
+    quirks = OURS if operation.stream is True else _AS_IT_CAME
+    body, dropped = openai.body(name, request, target, quirks)
     if operation.request:
         document = msgspec.json.decode(body)
         _pointer.apply(operation.request, document)
@@ -211,7 +214,7 @@ class _Reading:
         """Return the usage, if there is any of it."""
         found = {name: _pointer.get(document, steps) for name, steps in self._usage.items()}
         counted = {name: n for name, n in found.items() if isinstance(n, int)}
-        return Usage(**counted) if counted else None
+        return msgspec.convert(counted, Usage) if counted else None
 
 
 def _response(
@@ -243,17 +246,15 @@ def _decoded(data: bytes) -> dict[str, Any]:
 class Stream:
     """Events read by pointers; the configured end marker ends them."""
 
-    __slots__ = ("_chunks", "_end", "_finish", "_patches", "_reading", "_started")
-    __slots__ += ("ended", "last", "memory", "usage")
-
     def __init__(
-        self, end: str, patches: Sequence[Patch], reading: _Reading, created: int
+        self, end: bytes, patches: Sequence[Patch], reading: _Reading, created: int
     ) -> None:
         self.usage: Usage | None = None
         self.ended = False
         self.last = DONE
         self.memory: dict[str, bytes] = {}
         self._end = end
+        self._over = _pointer.tokens(end.decode()) if end.startswith(b"/") else ()
         self._patches = patches
         self._reading = reading
         self._chunks = Chunks(f"chatcmpl-{created}", "", created)
@@ -269,12 +270,11 @@ class Stream:
         """
         if not event.data:
             return ()
-        if event.data.decode("utf-8", "replace") == self._end:
+        if event.data == self._end:
             self.ended = True
             return ()
         document = _decoded(event.data)
-        over = self._end.startswith("/") and _pointer.get(document, _pointer.tokens(self._end))
-        self.ended = self.ended or bool(over)
+        self.ended = self.ended or bool(self._over and _pointer.get(document, self._over))
         _pointer.apply(self._patches, document)
         self.usage = self._reading.usage(document) or self.usage
         self._finish = self._reading.finish(document) or self._finish
@@ -303,11 +303,36 @@ class Stream:
         return chunks
 
 
-class _Lines:
-    """JSON values, a line each."""
+_FRAMERS: Mapping[str, Callable[[], Framer]] = {"sse": SSE, "json-lines": JSONLines}
 
-    def __init__(self) -> None:
-        self._sse = SSE()
 
-    def feed(self, data: bytes) -> Sequence[Event]:
-        raise NotImplementedError
+# Operations
+
+
+def _operation(
+    name: str, operation: _Operation, authorize: Callable[[Target], Headers]
+) -> Operation:
+    reading = _Reading(operation.answer) if operation.answer else None
+    response: Callable[[UpstreamResponse, int], Response]
+    if reading or operation.response:
+        response = partial(_response, operation.response, reading)
+    else:
+        response = openai.RESPONSES.get(name, openai.response)
+    stream, framer = _streaming(name, operation)
+    return Operation(partial(_request, name, operation, authorize), response, stream, framer)
+
+
+def _streaming(
+    name: str, operation: _Operation
+) -> tuple[Callable[[int], Translator] | None, Callable[[], Framer]]:
+    found = operation.stream
+    if isinstance(found, _Stream):
+        machine = partial(Stream, found.end.encode(), operation.response, _Reading(found))
+        return machine, _FRAMERS[found.framing]
+    return openai.stream(name) if found else None, SSE
+
+
+defaults = Defaults()
+authorize = openai.authorize
+error = openai.error
+operations = configured(MappingProxyType({})).operations

@@ -49,7 +49,8 @@ __all__ = ["Stream", "authorize", "defaults", "error", "operations", "request", 
 defaults = Defaults(
     base_url="https://generativelanguage.googleapis.com/v1beta",
     credential_variable="GEMINI_API_KEY",
-    base_url_variable="GEMINI_BASE_URL",
+    base_url_variable="GOOGLE_GEMINI_BASE_URL",
+    base_path="/v1beta",
 )
 
 FINISH_REASONS = {
@@ -178,9 +179,11 @@ class _Turn:
         if part.text:
             (self.thoughts if part.thought else self.pieces).append(part.text)
         elif part.function_call is not None:
-            call = part.function_call
-            called = call_id(self._answer_id, (self.index, len(self.calls)), call)
-            self.calls.append(ToolCall(called, FunctionCall(call.name or "", call.arguments)))
+            wanted = part.function_call
+            call = FunctionCall(wanted.name or "", wanted.arguments)
+            place = (self.index, len(self.calls))
+            called = wanted.id or call_id(self._answer_id, place, call.name, call.arguments)
+            self.calls.append(ToolCall(called, call))
         elif part.inline_data is not None:
             self._file(part.inline_data)
             return  # its signature is of use only to who could send the file back as the model's

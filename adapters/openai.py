@@ -34,8 +34,6 @@ from proxy.errors import UpstreamError
 from proxy.framing import SSE
 from proxy.wire import Request, Response, Usage
 
-__all__ = ["EventStream", "Quirks", "Stream", "Variant", "authorize", "error", "variant"]
-
 defaults = Defaults(
     base_url="https://api.openai.com/v1",
     credential_variable="OPENAI_API_KEY",

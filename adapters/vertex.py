@@ -1,8 +1,8 @@
 """Google's Vertex AI: Gemini models, and Claude, by their own formats at Google's address.
 
 Which of the two a model is, its name says; what an answer is, its first bytes. The base URL is
-a host: "https://aiplatform.googleapis.com" for the location `global` (also "us" and "eu" by
-their own hosts), "https://<region>-aiplatform.googleapis.com" for a region.
+a host: "https://aiplatform.googleapis.com" for the location `global`,
+"https://<region>-aiplatform.googleapis.com" for a region.
 
 Options of the provider, beside those of `adapters/gemini.py`:
 
@@ -11,6 +11,7 @@ Options of the provider, beside those of `adapters/gemini.py`:
     api_version   "v1beta1" unless given
     quota_project the project that is billed, where it is another
     labels        for the bill
+    beta          for Claude, as in `adapters/anthropic.py`
 
 The credential is an API key, an access token, or the text of a key file; without one the
 machine's own identity is used (application default credentials). The last two need the
@@ -31,6 +32,7 @@ import msgspec
 
 from adapters import _gemini_embeddings, _gemini_images, anthropic, gemini
 from adapters._gcp import authorizer, is_key_file
+from adapters._gemini_errors import raise_enclosed
 from adapters._gemini_parts import media_urls
 from adapters._gemini_request import body
 from proxy.adapter import (
@@ -48,7 +50,10 @@ from proxy.wire import Chunk, Request, Response, Usage
 
 __all__ = ["authorize", "authorizer", "defaults", "error", "operations"]
 
-defaults = Defaults(base_url="https://aiplatform.googleapis.com")
+defaults = Defaults(
+    base_url="https://aiplatform.googleapis.com",
+    base_url_variable="GOOGLE_VERTEX_BASE_URL",
+)
 
 ANTHROPIC_VERSION = "vertex-2023-10-16"
 """What stands in the body where Anthropic's own host wants a header."""
@@ -106,20 +111,27 @@ def _chat(request: Request, target: Target) -> UpstreamRequest:
         InvalidRequest: the request is not one of OpenAI's.
     """
     if is_claude(target.model):
-        document, dropped = anthropic.body(request, target)
-        document.pop("model", None)
-        document["anthropic_version"] = ANTHROPIC_VERSION
-        method = "streamRawPredict" if request.stream else "rawPredict"
-    else:
-        document, dropped = body(request, target)
-        method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
-    return UpstreamRequest(
-        "POST",
-        path(target, method),
-        (*authorize(target), _JSON),
-        msgspec.json.encode(document),
-        dropped=dropped,
-    )
+        return _claude(request, target)
+    document, dropped = body(request, target)
+    method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
+    headers = (*authorize(target), _JSON)
+    encoded = msgspec.json.encode(document)
+    return UpstreamRequest("POST", path(target, method), headers, encoded, dropped=dropped)
+
+
+def _claude(request: Request, target: Target) -> UpstreamRequest:
+    """Build a request of Anthropic's: the model stands in the path, the version in the body."""
+    document, dropped = anthropic.body(request, target, elsewhere=True)
+    del document["model"]
+    document["anthropic_version"] = ANTHROPIC_VERSION
+    if request.stream:
+        document["stream"] = True
+    headers = [*authorize(target), _JSON]
+    if wanted := anthropic.betas(document, target):
+        headers.append(("anthropic-beta", ",".join(wanted)))
+    method = "streamRawPredict" if request.stream else "rawPredict"
+    encoded = msgspec.json.encode(document)
+    return UpstreamRequest("POST", path(target, method), headers, encoded, dropped=dropped)
 
 
 # Vendor to OpenAI
@@ -169,8 +181,12 @@ class Stream:
         """
         inner = self._inner
         if inner is None:
+            if not event.data:
+                raise_enclosed(event.block)
+                return ()
             make = anthropic.Stream if event.name else gemini.Stream
             inner = self._inner = make(self._created)
+            self.memory = inner.memory
         chunks = inner.feed(event)
         self.usage, self.ended = inner.usage, inner.ended
         return chunks

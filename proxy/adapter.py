@@ -33,11 +33,13 @@ class Defaults(NamedTuple):
         base_url: where the vendor's API is; empty where only the user can know.
         credential_variable: the environment variable that usually holds the credential.
         base_url_variable: the one that usually holds another base URL.
+        base_path: what a base URL gets that names only a host, as the vendor's SDKs do.
     """
 
     base_url: str = ""
     credential_variable: str = ""
     base_url_variable: str = ""
+    base_path: str = ""
 
 
 class Media(NamedTuple):

@@ -129,3 +129,45 @@ def _event(block: bytes, size: int) -> Event:
         elif field == b"event":
             name = value.decode("utf-8", "replace")
     return Event(name, b"\n".join(lines), block)
+
+
+class JSONLines:
+    """JSON values as a stream, a line each; blank lines say nothing.
+
+    What is incomplete is kept in pieces and joined once its line feed comes.
+
+    Source: https://jsonlines.org (2026-11-21)
+    """
+
+    __slots__ = ("_held", "_held_bytes")
+
+    def __init__(self) -> None:
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        """Take the next bytes and return the lines they completed.
+
+        Raises:
+            UpstreamBadResponse: a line is larger than `MAX_EVENT_BYTES`.
+        """
+        *whole, rest = data.split(b"\n")
+        if whole and self._held:
+            whole[0] = b"".join((*self._held, whole[0]))
+        if whole:
+            self._held.clear()
+            self._held_bytes = 0
+        if rest:
+            self._held.append(rest)
+            self._held_bytes += len(rest)
+        if self._held_bytes > MAX_EVENT_BYTES or max(map(len, whole), default=0) > MAX_EVENT_BYTES:
+            raise UpstreamBadResponse(f"the provider sent a line over {MAX_EVENT_BYTES} bytes")
+        return [_line(line) for line in whole if line and not line.isspace()]
+
+    def close(self) -> Sequence[Event]:
+        """Take the end of the stream; the last line may lack its line feed."""
+        return self.feed(b"\n") if self._held else ()
+
+
+def _line(line: bytes) -> Event:
+    return Event("", line.strip(), line + b"\n")

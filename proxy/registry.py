@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import Any, cast
 
 import adapters
@@ -46,9 +47,21 @@ def plugin_names() -> frozenset[str]:
     return frozenset(_modules(plugins)) | {e.name for e in entry_points(group=PLUGIN_GROUP)}
 
 
+def adapter(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> Adapter:
+    """Return `adapters/<name>.py`, or make the preset of that name.
+
+    A module that defines `configured` is what its options make of it.
+
+    Raises:
+        ValueError: an option is wrong; the message is for the user.
+    """
+    found = _adapter(name)
+    configured = getattr(found, "configured", None)
+    return cast(Adapter, configured(options)) if configured and options else found
+
+
 @cache
-def adapter(name: str) -> Adapter:
-    """Return `adapters/<name>.py`, or make the preset of that name."""
+def _adapter(name: str) -> Adapter:
     preset = _presets().get(name)
     return preset() if preset else cast(Adapter, import_module(f"adapters.{name}"))
 

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from proxy import registry
 from proxy.adapter import Authorizer
@@ -123,9 +124,9 @@ def _unit(config: Config, name: str, base_url: str, old: Snapshot | None) -> Uni
     before = old.units.get(name) if old else None
     if before and before.settings == provider and before.limits == limits:
         return before
-    known = registry.adapter(provider.adapter or name).defaults.base_url
+    known = registry.adapter(provider.adapter or name, provider.options).defaults
     upstream = Upstream(
-        provider.base_url or base_url or known,
+        _complete(provider.base_url or base_url or known.base_url, known.base_path),
         limits=Limits(idle_connections=limits.workers),  # a burst's end must not close them
         tls=_tls(provider),
     )
@@ -133,6 +134,11 @@ def _unit(config: Config, name: str, base_url: str, old: Snapshot | None) -> Uni
     credential = provider.credentials[0].value.reveal() if provider.credentials else ""
     authorizer = registry.authorizer(provider.adapter or name, provider.options, credential)
     return Unit(provider, limits, unit, authorizer)
+
+
+def _complete(base_url: str, base_path: str) -> str:
+    """Add the path that users leave out where the vendor's own SDKs add it."""
+    return base_url if urlsplit(base_url).path.strip("/") else base_url.rstrip("/") + base_path
 
 
 class _Plugins:
@@ -181,7 +187,7 @@ def _deployment(
     provider = config.providers[settings.provider]
     return Deployment(
         unit=units[settings.provider].unit,
-        adapter=registry.adapter(provider.adapter or settings.provider),
+        adapter=registry.adapter(provider.adapter or settings.provider, provider.options),
         timeouts=deployment_timeouts(config, provider, route, settings),
         retries=deployment_retries(config, provider, route, settings),
         model=settings.model or None,

@@ -1,6 +1,23 @@
 """Checked by mypy alone: what is loaded by name keeps its contract."""
 
-from adapters import openai, sim
+from adapters import (
+    anthropic,
+    azure,
+    bedrock,
+    cohere,
+    custom,
+    gemini,
+    github,
+    huggingface,
+    mistral,
+    ollama,
+    openai,
+    replicate,
+    sim,
+    stability,
+    vertex,
+)
+from adapters._presets import presets
 from plugins.access_log import AccessLog
 from plugins.auth import Auth
 from plugins.headers import Headers
@@ -12,6 +29,23 @@ from proxy.routing.random import Random
 from proxy.routing.round_robin import RoundRobin
 from proxy.routing.weighted import Weighted
 
-ADAPTERS: list[Adapter] = [openai, sim]
+ADAPTERS: list[Adapter] = [
+    anthropic,
+    azure,
+    bedrock,
+    cohere,
+    custom,
+    gemini,
+    github,
+    huggingface,
+    mistral,
+    ollama,
+    openai,
+    replicate,
+    sim,
+    stability,
+    vertex,
+]
+PRESETS: list[Adapter] = [preset() for preset in presets.values()]
 PLUGINS: list[type[Plugin]] = [AccessLog, Auth, Headers]
 STRATEGIES: list[type[Strategy]] = [Priority, Random, RoundRobin, Weighted]

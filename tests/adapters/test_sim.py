@@ -1,6 +1,7 @@
 """The simulator as a vendor."""
 
 from adapters import openai, sim
+from proxy.adapter import Defaults
 
 
 def test_it_speaks_openais_dialect() -> None:
@@ -12,4 +13,4 @@ def test_it_speaks_openais_dialect() -> None:
 
 def test_its_address_is_not_known_beforehand() -> None:
     """The composition root starts it and fills the address in; it needs no credential."""
-    assert sim.defaults == ("", "", "")
+    assert sim.defaults == Defaults()
