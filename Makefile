@@ -6,10 +6,11 @@
 #   make format | lint | types | layers   one of them; `format` also repairs
 #   make bench [PEERS=1] [BENCH_ARGS=…]   measure beside nginx, and beside other gateways with PEERS=1
 #   make lock                             pin the dependencies of pyproject.toml again (needs uv)
+#   make catalogue                        take the catalogue of models from its sources again
 #   make clean                            remove what these commands made
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench format format-check lint types layers lock clean
+.PHONY: help run test check bench format format-check lint types layers lock catalogue clean
 
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3 …` chooses another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
@@ -59,6 +60,11 @@ lock:
 	$(LOCK) pyproject.toml --output-file deploy/requirements.txt
 	$(LOCK) --group pyproject.toml:build --output-file deploy/requirements-build.txt
 	$(LOCK) --group pyproject.toml:dev --constraint deploy/requirements.txt --output-file deploy/requirements-dev.txt
+
+catalogue: $(RUNTIME)
+	@mkdir -p .venv/catalogue
+	@$(BIN)/python -m pip --quiet download --no-deps --dest .venv/catalogue genai-prices langchain-openai langchain-openrouter
+	$(BIN)/python -m proxy.cataloguing .venv/catalogue
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info bench.json

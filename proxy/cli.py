@@ -96,6 +96,16 @@ def _serve(parser: ArgumentParser) -> None:
     parser.add_argument("--workers", type=_count, help="processes that share the port")
 
 
+def _check(parser: ArgumentParser) -> None:
+    _config(parser)
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="also call every deployment (chat, stream, tool call, JSON schema, embeddings) and "
+        "say what works; this costs a few tokens",
+    )
+
+
 def _explain(parser: ArgumentParser) -> None:
     _config(parser)
     parser.add_argument("--model", required=True, help="the name a client would send")
@@ -145,8 +155,8 @@ _COMMANDS = {
     ),
     "check": _Command(
         "check a configuration and say what is in it",
-        "  headgate check --config headgate.yaml",
-        _config,
+        "  headgate check --config headgate.yaml\n  headgate check --live",
+        _check,
     ),
     "explain": _Command(
         "say which deployments would serve a request, without calling any",

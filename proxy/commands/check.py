@@ -6,12 +6,14 @@ import ipaddress
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 
-from proxy import app
+import uvloop
+
+from proxy import app, live, logs
 from proxy.config.structs import Config
 
 
 def run(arguments: Namespace) -> int:
-    """Print a summary and what is doubtful.
+    """Print a summary and what is doubtful; with `--live`, what works at the vendors.
 
     Raises:
         ConfigError: the configuration cannot be used.
@@ -24,7 +26,17 @@ def run(arguments: Namespace) -> int:
     print(f"  keys       {_listed(key.name for key in config.keys)}")
     for warning in _warnings(config):
         print(f"warning: {warning}")
-    return 0
+    return _live(config) if arguments.live else 0
+
+
+def _live(config: Config) -> int:
+    """Call every deployment; 1 where something does not work."""
+    for route in live.unnamed(config):
+        print(f"warning: the route {route} has a deployment without a model, which is not called")
+    print(flush=True)
+    rows = uvloop.run(live.check(config, logs.configure(level="critical")))
+    print(live.table(rows) if rows else "nothing to call: no deployment names a model")
+    return 1 if live.failed(rows) else 0
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -63,7 +63,7 @@ MISTAKES = {
     ],
     "providers: {openai: {base_url: 'https://u:p@h'}}": [
         "1: providers.openai.base_url: must not hold a name or a password; use credentials or "
-        "headers"
+        "extra_headers"
     ],
     "providers: {openai: {base_url: 'https://h/?a=b'}}": [
         "1: providers.openai.base_url: must end with the path; ? and # have no place in it"
