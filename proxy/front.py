@@ -42,11 +42,13 @@ class Face(NamedTuple):
 
     Attributes:
         also: further methods that go through unread, for what the vendor has there as well.
+        needs_model: whether a body without `model` is a mistake; else it goes to route `*`.
     """
 
     operation: str
     dialect: Dialect
     also: frozenset[str] = frozenset()
+    needs_model: bool = True
 
 
 _FACES = {
@@ -54,6 +56,9 @@ _FACES = {
     "/v1/completions": Face("completions", CHAT),
     "/v1/embeddings": Face("embeddings", VERBATIM),
     "/v1/responses": Face("responses", RESPONSES),
+    "/v1/images/generations": Face("images", VERBATIM),
+    "/v1/moderations": Face("moderations", VERBATIM, needs_model=False),
+    "/v1/rerank": Face("rerank", VERBATIM),
 }
 
 
@@ -79,7 +84,7 @@ class Front:
         path = request.rel_url.raw_path
         face = _FACES.get(path)
         if face is not None and request.method == "POST":
-            receive = partial(self._receive, request, service)
+            receive = partial(self._receive, request, service, face)
             job = Job(face.dialect, service.calls.operate, receive)
             return await self._serve(service, request, face.operation, job)
         reply = await self._status.reply(request, path)
@@ -144,7 +149,7 @@ class Front:
             client=peer[0] if isinstance(peer, tuple) else "",
         )
 
-    async def _receive(self, request: web.BaseRequest, service: Service) -> Request:
+    async def _receive(self, request: web.BaseRequest, service: Service, face: Face) -> Request:
         """Read and parse a JSON body.
 
         Raises:
@@ -153,7 +158,8 @@ class Front:
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise UnsupportedMediaType("send the body without a content-encoding")
         limit_bytes = service.pipeline.snapshot.config.server.max_body
-        return Request(await read_body(request, limit_bytes, self._patience))
+        body = await read_body(request, limit_bytes, self._patience)
+        return Request(body, needs_model=face.needs_model)
 
 
 def _refusal(error: GatewayError) -> Job:

@@ -36,6 +36,7 @@ SIMULATOR = "sim"
 _BACKLOG = 4096
 _POLL_S = 0.05
 _TIDY_S = 2.0
+_CUT_OFF_S = 0.01  # not 0: aiohttp takes that for no limit
 
 
 class Gateway:
@@ -125,7 +126,7 @@ class Gateway:
         grace_s = self.current().pipeline.snapshot.config.server.grace
         if self._server is not None:
             await self._drain(self._server, grace_s)
-            await self._server.shutdown(0)
+            await self._server.shutdown(_CUT_OFF_S)
         await self._metrics.close()  # its own tasks never end: the drain would wait for them
         await tasks.drain(_TIDY_S)
         for unit in self.current().pipeline.snapshot.units.values():

@@ -13,6 +13,9 @@ _OPERATIONS = {
     "/v1/completions": ("completions", "Create a completion, whole or streamed."),
     "/v1/embeddings": ("embeddings", "Create embeddings."),
     "/v1/responses": ("responses", "Create a response, whole or streamed."),
+    "/v1/images/generations": ("images", "Create images."),
+    "/v1/moderations": ("moderations", "Judge texts and images."),
+    "/v1/rerank": ("rerank", "Order documents by how well they answer a query."),
 }
 _READS = {
     "/v1/models": ("models", "The routes and the deployments behind them."),

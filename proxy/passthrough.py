@@ -18,7 +18,7 @@ from proxy.exchange import Exchange
 from proxy.headers import to_client, to_upstream
 from proxy.pipeline import Client, Found, Pipeline
 from proxy.routing import candidates
-from proxy.serving import Patience, pieces
+from proxy.serving import Patience, pieces, too_large
 from proxy.streaming import Pump, Verbatim
 from proxy.upstream import Answer, Timeouts, Upload
 from proxy.wire import Response
@@ -44,7 +44,12 @@ class Passage:
         """Send the request to the provider of the route and stream its answer back.
 
         There is one attempt: a body that was streamed away cannot be sent again.
+
+        Raises:
+            RequestTooLarge: its announced length is over the limit; the vendor hears nothing.
         """
+        if (self._request.content_length or 0) > self._server.max_upload:
+            raise too_large(self._server.max_upload)
         now = time.monotonic()
         able = candidates(found.route.deployments, (), now)
         if not able:

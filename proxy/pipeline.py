@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import NamedTuple, Protocol
+from urllib.parse import quote
 
 import structlog
 
@@ -38,6 +39,9 @@ from proxy.wire import Request, Response
 from proxy.wishes import patience_s, tags
 
 log = structlog.get_logger()
+
+_LONGEST_NAME = 256
+_UNQUOTED = "/:@,=+*. "
 
 
 class Client(ClientStream, Protocol):
@@ -237,7 +241,7 @@ class Pipeline:
         if attempts:
             marks.append(("x-headgate-provider", exchange.provider))
             if exchange.model:
-                marks.append(("x-headgate-model", exchange.model))
+                marks.append(("x-headgate-model", _in_header(exchange.model)))
             marks.append(("x-headgate-attempts", str(len(attempts))))
             for attempt in attempts:
                 upstream_s += attempt.upstream_s
@@ -252,6 +256,13 @@ class Pipeline:
             )
         )
         return marks
+
+
+def _in_header(name: str) -> str:
+    """Return a name a client may have chosen so that it stays within its header's line."""
+    if len(name) <= _LONGEST_NAME and name.isprintable():
+        return name
+    return quote(name[:_LONGEST_NAME], safe=_UNQUOTED, errors="replace")
 
 
 def _permit(exchange: Exchange, found: Found) -> None:

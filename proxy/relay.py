@@ -98,7 +98,8 @@ class Relay:
         out: list[bytes] = []
         try:
             for event in self._framer.close():
-                self._emit(self._translator.feed(event), out)
+                if event.data:  # half a comment, or `data:` and no more, would not be one whole
+                    self._emit(self._translator.feed(event), out)
             self._end(out)
         except UpstreamBadResponse as error:
             cut = UpstreamTruncated("the provider's stream ended inside an event")

@@ -247,7 +247,12 @@ class Stream:
         self._send(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
     def finish(self, *, close: bool = False) -> None:
-        """Mark the end of the body."""
+        """Mark the end of the body.
+
+        Args:
+            close: the connection ends with it. The body is still marked as ended: clients
+                would take a missing mark for a broken line and lose the error in it.
+        """
         self._connection.flow = None
         self.closing = self.closing or close
         if self._chunked:

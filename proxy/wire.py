@@ -35,8 +35,8 @@ class Request:
 
     __slots__ = ("_changes", "_fields", "_spans", "body", "model", "stream")
 
-    def __init__(self, body: bytes) -> None:
-        """Read `body`.
+    def __init__(self, body: bytes, *, needs_model: bool = True) -> None:
+        """Read `body`; without `needs_model`, a missing `model` is the empty string.
 
         Raises:
             InvalidRequest: no JSON object, a member twice, no `model`, a wrong type.
@@ -46,7 +46,7 @@ class Request:
         self._fields = _decode(body)
         self._spans = _locate(body, self._fields)
         self.stream = self._is_true("stream")
-        self.model = self._text("model")
+        self.model = self._text("model") if needs_model or "model" in self._fields else ""
 
     def __contains__(self, name: str) -> bool:
         return name in self._changes or name in self._fields

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 
 import pytest
 import uvloop
 
 from proxy import registry
 from proxy.hooks import Plugin
+from tests.e2e.process import Process
 from tests.e2e.stage import Stage
 
 Install = Callable[[str, type[Plugin]], None]
@@ -42,3 +44,11 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
     known = registry._plugin_class
     monkeypatch.setattr(registry, "_plugin_class", lambda name: found.get(name) or known(name))
     return found.__setitem__
+
+
+@pytest.fixture
+async def process(tmp_path: Path) -> AsyncIterator[Process]:
+    """A gateway in a process of its own, to be configured and started."""
+    made = Process(tmp_path / "headgate.yaml")
+    yield made
+    await made.stop()

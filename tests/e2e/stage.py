@@ -43,6 +43,7 @@ from proxy.sink import Sink
 T = TypeVar("T")
 
 LEFT_S = 5.0
+_YOUNG = 1  # what a test has made; a walk through all that was ever imported takes its time
 KEY = "client-key-of-the-tests"
 CREDENTIAL = "sk-credential-of-the-vendor"
 PLUGINS = (PluginEntry(name="auth"), PluginEntry(name="access_log"), PluginEntry(name="headers"))
@@ -51,10 +52,15 @@ SERVER = Server(grace=1, hold=Hold(time=5))
 
 
 class Gate(NamedTuple):
-    """A gateway that serves."""
+    """A gateway that serves.
+
+    Attributes:
+        written: the configuration it would read next.
+    """
 
     gateway: Gateway
     port: int
+    written: list[Config]
 
     @property
     def url(self) -> str:
@@ -64,6 +70,11 @@ class Gate(NamedTuple):
     def unit(self, provider: str = "sim") -> ProviderUnit:
         """Return the queue and workers of a provider."""
         return self.gateway.current().pipeline.snapshot.units[provider].unit
+
+    async def reload(self, config: Config) -> None:
+        """Let the gateway read this configuration, as if its file had changed."""
+        self.written[:] = [config]
+        await self.gateway.reload()
 
     def client(self, **options: Any) -> AsyncOpenAI:
         """Return the real SDK, pointed here; close it before the test ends."""
@@ -175,9 +186,10 @@ class Stage:
 
     async def serve(self, config: Config) -> Gate:
         """Start a gateway with this configuration."""
-        gateway = Gateway(config, lambda: config, sink=self._sink)
+        written = [config]
+        gateway = Gateway(config, lambda: written[0], sink=self._sink)
         listening = socket.create_server(("127.0.0.1", 0))
-        gate = Gate(gateway, listening.getsockname()[1])
+        gate = Gate(gateway, listening.getsockname()[1], written)
         try:
             await gateway.start([listening])
         except BaseException:
@@ -202,7 +214,7 @@ class Stage:
         mine = asyncio.current_task()
         left_tasks = await _none_of(lambda: asyncio.all_tasks() - self._tasks - {mine})
         assert not left_tasks, left_tasks
-        gc.collect()
+        gc.collect(_YOUNG)
         # By number alone: the loop opens some of its own anew between set-up and here.
         before = self._descriptors
         more = await _none_of(lambda: max(0, len(_descriptors()) - len(before)))
@@ -242,7 +254,7 @@ def route(*deployments: str | Deployment, fallbacks: Sequence[str] = (), **more:
 
 async def _warm_up() -> None:
     """Let the loop open what it keeps for its life."""
-    gc.collect()
+    gc.collect(_YOUNG)
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     server.close()
     await server.wait_closed()

@@ -300,3 +300,92 @@ async def test_an_encoded_body_is_415(gate: Gate) -> None:
     """A body we would have to unpack is refused, not misread."""
     sent = request(b"\x1f\x8b", headers={"content-encoding": "gzip"})
     await refused(gate, sent, 415, "unsupported_media_type")
+
+
+NAMES = [
+    "sim\r\nx-evil: 1",
+    "a\0b",
+    "x" * 100_000,
+    "\u6a21\u578b",
+    " ",
+    "",
+    "/",
+    "sim/",
+    "\x7f\x85\u2028",
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+async def test_a_name_never_leaves_its_header(stage: Stage, name: str) -> None:
+    """The model's name is the client's to choose, and stands in a header of the answer."""
+    gate = await stage.open(server=Server(max_body=1_000_000, grace=1))
+    for stream in (False, True):
+        async with await Client.connect(gate.port) as client:
+            await client.send(request(chat(name, stream=stream)))
+            status, headers = await client.head()
+            assert status == 200
+            assert "x-evil" not in headers
+            assert len(headers.get("x-headgate-model", "")) < 2000
+            assert not set("\r\n\0") & set("".join(headers.values()))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-headgate-timeout": "soon"},
+        {"x-headgate-timeout": "-1s"},
+        {"x-headgate-timeout": "9" * 500 + "s"},
+        {"x-headgate-tags": "a"},
+        {"x-headgate-tags": "=b"},
+        {"x-headgate-tags": ",".join(f"a{n}=b" for n in range(100))},
+    ],
+)
+async def test_a_header_of_ours_that_cannot_be_read_is_400(
+    gate: Gate, headers: dict[str, str]
+) -> None:
+    """A wish that is not understood is not silently dropped."""
+    reply = await refused(gate, request(chat(), headers=headers), 400)
+    assert next(iter(headers)) in reply.error["message"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-stainless-read-timeout": "nan"},
+        {"x-stainless-read-timeout": "-5"},
+        {"x-stainless-read-timeout": "NOT_GIVEN"},
+        {"x-stainless-retry-count": "abc"},
+        {"x-stainless-retry-count": "9" * 50},
+        {"upgrade": "h2c", "connection": "upgrade"},
+        {"expect": "miracles"},
+        {"traceparent": "nonsense"},
+        {"idempotency-key": "x" * 5000},
+    ],
+)
+async def test_what_an_sdk_says_by_itself_is_never_an_error(
+    gate: Gate, headers: dict[str, str]
+) -> None:
+    """Nobody wrote these by hand, so nobody could put them right."""
+    assert (await ask(gate.port, request(chat(), headers=headers))).status == 200
+
+
+TARGETS = {
+    "GET http://evil.example/v1/files": 400,
+    "GET http://evil.example/v1/models": 200,
+    "OPTIONS *": 404,
+    "GET //v1/files": 404,
+    "GET /v1": 404,
+    "GET /v1/files%00": 404,
+    "GET /v1/%zz": 404,
+    "GET /v1/x/../../admin": 404,
+    "TRACE /v1/files": 405,
+}
+
+
+@pytest.mark.parametrize(("line", "status"), TARGETS.items(), ids=TARGETS.keys())
+async def test_an_odd_target_leads_nowhere(gate: Gate, line: str, status: int) -> None:
+    """No form of a path reaches another host, and none is a mistake of ours."""
+    method, _, path = line.partition(" ")
+    reply = await ask(gate.port, request(method=method, path=path))
+    assert reply.status == status
+    await served(gate)

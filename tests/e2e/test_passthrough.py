@@ -123,9 +123,7 @@ async def test_end_to_end_headers_pass_and_hop_by_hop_ones_do_not(stage: Stage) 
         b"HTTP/1.1 404 Not Found\r\ncontent-length: 99\r\n",
     ],
 )
-async def test_head_has_no_body_and_leaves_the_connection_usable(
-    stage: Stage, head: bytes
-) -> None:
+async def test_head_has_no_body_and_leaves_the_connection_usable(stage: Stage, head: bytes) -> None:
     """Neither a chunk nor an end of chunks may follow: the client would read it as an answer."""
 
     async def script(line: Line) -> None:

@@ -128,6 +128,27 @@ async def test_a_failure_after_the_first_content_is_one_terminal_event(
         assert await client.closed()
 
 
+@pytest.mark.parametrize("kind", ["cut=", "cut_clean="])
+async def test_wherever_a_stream_is_cut_the_client_can_read_all_of_it(
+    gate: Gate, kind: str
+) -> None:
+    """Within a word, a line end or a blank line: what comes are events, the last one an error."""
+    async with await Client.connect(gate.port) as client:
+        whole = await ask(gate.port, request(chat("sim:chunks=3", stream=True)))
+        for place in range(0, len(whole.body), 5):
+            sent = request(chat(f"sim:chunks=3,{kind}{place}", stream=True))
+            reply = await ask(gate.port, sent)
+            if reply.status == 200:
+                *before, last = [json.loads(event) for event in events(reply.body)]
+                assert last["error"]["code"] == "upstream_truncated", place
+                assert not any("error" in event for event in before)
+                assert not reply.body.replace(b"\r", b"").count(b"data:\n")
+            else:
+                assert reply.error["code"] == "upstream_truncated", place
+        await client.send(request(chat()))
+        assert (await client.reply()).status == 200
+
+
 async def test_after_the_first_content_nothing_is_tried_elsewhere(stage: Stage) -> None:
     """A second model would say it all again."""
     routes = {"fast": route("sim/sim:fault=cut,cut=5000,chunks=40,bytes=10", "b")}
