@@ -23,7 +23,7 @@ from adapters._turns import (
     turns,
 )
 from proxy.adapter import Target
-from proxy.chat import Part, ResponseFormat, unsupported
+from proxy.chat import Part, unsupported
 from proxy.wire import Request
 
 _SAME: Mapping[str, str] = {
@@ -239,16 +239,19 @@ def _tool(function: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _format(request: Request, sent: dict[str, Any], losses: Losses) -> None:
-    wanted = request.get("response_format", ResponseFormat)
-    if wanted is None or wanted.type == "text":
+    """Set the form of the answer, from OpenAI's way to say it or Cohere's own."""
+    wanted = request.get("response_format", dict[str, Any]) or {}
+    kind, schema = wanted.get("type", "text"), wanted.get("json_schema")
+    if kind == "text":
         return
     if "tools" in sent or "documents" in sent:
         losses.add("response_format", _FORMAT_ALONE)
         return
     sent["response_format"] = {"type": "json_object"}
-    if wanted.json_schema and wanted.json_schema.schema:
-        schema, missing = plain(wanted.json_schema.schema)
-        sent["response_format"]["json_schema"] = schema
+    if kind == "json_schema" and isinstance(schema, dict):
+        schema = schema.get("schema")
+    if isinstance(schema, dict) and schema:
+        sent["response_format"]["json_schema"], missing = plain(schema)
         if missing:
             said = f"Cohere does not enforce {', '.join(missing)}"
             losses.add("response_format.json_schema", said)

@@ -6,7 +6,7 @@ Source: https://docs.mistral.ai/api/endpoint/chat (2026-11-21)
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -57,7 +57,16 @@ _TOOL_CHOICES = {"required": "any"}
 
 _ID = re.compile(r"[a-zA-Z0-9]{9}")
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_THOUGHTS = msgspec.json.Decoder(list[dict[str, Any]])
+
+
+class _Thought(msgspec.Struct, tag_field="type", tag="thinking", omit_defaults=True):
+    """Thoughts as they are remembered; what another vendor remembers has another form."""
+
+    thinking: list[dict[str, Any]]
+    signature: str | None = None
+
+
+_THOUGHTS = msgspec.json.Decoder(list[_Thought])
 
 
 def body(request: Request, target: Target, losses: Losses) -> dict[str, Any]:
@@ -146,7 +155,7 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return {"id": call_id(call.id), "type": "function", "function": function}
 
 
-def _thoughts(turn: Turn, target: Target) -> list[dict[str, Any]]:
+def _thoughts(turn: Turn, target: Target) -> Sequence[dict[str, Any] | _Thought]:
     """Return the thoughts before an answer: the client's, or those remembered for its calls."""
     if target.options.get("send_reasoning") is False:
         return []

@@ -17,7 +17,7 @@ from proxy.chat import Part, ResponseFormat, ToolCall, unsupported
 from proxy.errors import InvalidRequest
 from proxy.wire import Request
 
-_OPTIONS: Mapping[str, str] = {
+OPTIONS: Mapping[str, str] = {
     "temperature": "temperature",
     "top_p": "top_p",
     "top_k": "top_k",
@@ -47,6 +47,15 @@ _THINK: Mapping[str, bool | str] = {
     "max": "max",
 }
 _NOT_IN_ADVANCE = "Ollama does not bind the model to a choice of tools"
+
+
+class Memory(msgspec.Struct):
+    """What a model thought before its calls, as it is kept for clients that drop it."""
+
+    thinking: str = ""
+
+
+_MEMORY = msgspec.json.Decoder(Memory)
 
 
 def body(request: Request, target: Target, losses: Losses) -> dict[str, Any]:
@@ -80,7 +89,7 @@ def body(request: Request, target: Target, losses: Losses) -> dict[str, Any]:
 def model_options(request: Request, target: Target) -> dict[str, Any]:
     """Return the options of the model: the provider's, the request's, its own `options`."""
     options = {name: value for name, value in target.options.items() if name not in _OURS}
-    for name, theirs in _OPTIONS.items():
+    for name, theirs in OPTIONS.items():
         value = request.raw(name)
         if value is not None and value != b"null":
             options[theirs] = msgspec.Raw(value)
@@ -131,12 +140,20 @@ def _message(turn: Turn, target: Target, losses: Losses) -> dict[str, Any]:
     if images:
         said["images"] = images
     if turn.role == "assistant":
-        thinking = turn.thoughts or (recalled(turn, target) or b"").decode("utf-8", "replace")
+        thinking = turn.thoughts or _remembered(turn, target)
         if thinking:
             said["thinking"] = thinking
         if turn.tool_calls:
             said["tool_calls"] = [_call(call, n) for n, call in enumerate(turn.tool_calls)]
     return said
+
+
+def _remembered(turn: Turn, target: Target) -> str:
+    """Return what was thought before a message's calls; another vendor's memory says nothing."""
+    try:
+        return _MEMORY.decode(recalled(turn, target) or b"{}").thinking
+    except (msgspec.MsgspecError, RecursionError):
+        return ""
 
 
 def _parts(turn: Turn) -> Sequence[Part]:
@@ -228,7 +245,7 @@ def _format(request: Request, sent: dict[str, Any]) -> None:
 
 _KNOWN = frozenset(
     {
-        *_OPTIONS,
+        *OPTIONS,
         *_SAME,
         *("tools", "tool_choice", "parallel_tool_calls", "response_format", "format"),
         *("reasoning_effort", "options"),

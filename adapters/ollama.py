@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from adapters import openai
-from adapters._ollama_request import body, image_urls, model_options
+from adapters._ollama_request import OPTIONS, Memory, body, image_urls, model_options
 from adapters._ollama_wire import LINE, MODELS, VECTORS, Line, Message, read
 from adapters._openai_wire import words
 from adapters._turns import Losses
@@ -73,7 +73,7 @@ def _embeddings(request: Request, target: Target) -> UpstreamRequest:
             "POST", "/v1/embeddings", (*authorize(target), JSON), sent, dropped=dropped
         )
     same = ("input", "dimensions", "truncate", "keep_alive")
-    known = (*same, "encoding_format", "options")
+    known = (*same, *OPTIONS, "encoding_format", "options")
     losses = Losses(unsupported(request, known, "not a parameter of Ollama's embeddings API"))
     document: dict[str, Any] = {"model": target.model}
     document |= {name: target.options[name] for name in same if name in target.options}
@@ -147,7 +147,7 @@ def _finish(line: Line, *, called: bool) -> str:
 
 
 def _memory(call_id: str, thinking: str) -> dict[str, bytes]:
-    return {call_id: thinking.encode()} if call_id and thinking else {}
+    return {call_id: msgspec.json.encode(Memory(thinking))} if call_id and thinking else {}
 
 
 def _likelihoods(line: Line) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from proxy.front import Front
 from proxy.keys import KeyEntry, Keyring
 from proxy.media import Fetcher
 from proxy.metrics import Metrics
+from proxy.pipeline import Pipeline
 from proxy.preparing import Preparing
 from proxy.queues import ProviderUnit
 from proxy.service import Service
@@ -65,7 +66,8 @@ class Gateway:
         self._fetcher = Fetcher()
         self._preparing = Preparing(Vault(), self._fetcher)
         self._status = Status(self.current, self._metrics)
-        self._simulators: dict[str, tuple[Behaviour, Simulator, int]] = {}
+        self._simulators: dict[tuple[str, Behaviour], tuple[Simulator, int]] = {}
+        self._living: list[Pipeline] = []
         self._gauges: dict[str, list[Callable[[], None]]] = {}
         self._forget_version: Callable[[], None] = _nothing
         self._service: Service | None = None
@@ -83,9 +85,7 @@ class Gateway:
         Raises:
             ConfigError: a plugin refused its options.
         """
-        self._service = Service(
-            await self._compile(self._config, None), self._metrics, self._preparing
-        )
+        self._take(await self._compile(self._config, None))
         await self._metrics.start()
         settings = self._config.server
         patience = Patience(
@@ -107,16 +107,17 @@ class Gateway:
         """Read the configuration anew and swap it in one step; a bad one changes nothing."""
         try:
             config = await asyncio.to_thread(self._read)
-            old = self.current().pipeline.snapshot
+            before = self.current().pipeline
+            old = before.snapshot
             if fingerprint(config) == old.version:
                 return
             snapshot = await self._compile(config, old)
         except ConfigError as error:
             log.error("configuration refused, the old one stays", problems=error.render())
             return
-        self._service = Service(snapshot, self._metrics, self._preparing)
+        self._take(snapshot)
         log.info("configuration changed", version=snapshot.version, before=old.version)
-        tasks.spawn(self._retire(old, snapshot), name="retire")
+        tasks.spawn(self._retire(before), name="retire")
 
     async def stop(self) -> None:
         """Take no new work, let what is under way finish within the grace, then close."""
@@ -132,7 +133,7 @@ class Gateway:
         for unit in self.current().pipeline.snapshot.units.values():
             await unit.unit.upstream.close()
         await self._fetcher.close()
-        for _, simulator, _ in self._simulators.values():
+        for simulator, _ in self._simulators.values():
             await simulator.close()
 
     async def _drain(self, server: Server, grace_s: float) -> None:
@@ -158,16 +159,13 @@ class Gateway:
     async def _simulate(self, config: Config) -> Mapping[str, str]:
         """Start what simulators the configuration has, each behind a port of its own."""
         base_urls = {}
-        for name, provider in config.providers.items():
-            if (provider.adapter or name) != SIMULATOR or provider.base_url:
-                continue
-            wanted = from_options(provider.options)
-            running = self._simulators.get(name)
-            if running is None or running[0] != wanted:
-                simulator = Simulator(wanted)
-                running = (wanted, simulator, await simulator.start())
-                self._simulators[name] = running
-            base_urls[name] = f"http://127.0.0.1:{running[2]}/v1"
+        for name, behaviour in _simulated(config):
+            running = self._simulators.get((name, behaviour))
+            if running is None:
+                simulator = Simulator(behaviour)
+                running = (simulator, await simulator.start())
+                self._simulators[name, behaviour] = running
+            base_urls[name] = f"http://127.0.0.1:{running[1]}/v1"
         return base_urls
 
     def _measure(self, snapshot: Snapshot) -> None:
@@ -188,13 +186,32 @@ class Gateway:
                 self._metrics.gauge("headgate_workers_busy", labels, partial(_busy, it)),
             ]
 
-    async def _retire(self, old: Snapshot, new: Snapshot) -> None:
-        """Close the connections of providers that are gone, once their last call has ended."""
-        kept = {id(unit.unit) for unit in new.units.values()}
-        gone = [unit.unit for unit in old.units.values() if id(unit.unit) not in kept]
-        for unit in gone:
-            await unit.empty()
-            await unit.upstream.close()
+    def _take(self, snapshot: Snapshot) -> None:
+        """Serve what comes from now on under this configuration."""
+        self._service = Service(snapshot, self._metrics, self._preparing)
+        self._living.append(self._service.pipeline)
+
+    async def _retire(self, before: Pipeline) -> None:
+        """Close what only an old configuration needed, once its last exchange has ended."""
+        await before.quiet()
+        self._living.remove(before)
+        living = [pipeline.snapshot for pipeline in self._living]
+        kept = {id(unit.unit) for snapshot in living for unit in snapshot.units.values()}
+        for unit in before.snapshot.units.values():
+            if id(unit.unit) not in kept:
+                await unit.unit.upstream.close()
+        simulated = {key for snapshot in living for key in _simulated(snapshot.config)}
+        for key in set(_simulated(before.snapshot.config)) - simulated:
+            await self._simulators.pop(key)[0].close()
+
+
+def _simulated(config: Config) -> list[tuple[str, Behaviour]]:
+    """Return the providers that are simulators of this process, and how each behaves."""
+    return [
+        (name, from_options(provider.options))
+        for name, provider in config.providers.items()
+        if (provider.adapter or name) == SIMULATOR and not provider.base_url
+    ]
 
 
 def server_context(settings: Tls) -> ssl.SSLContext:

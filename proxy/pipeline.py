@@ -106,6 +106,14 @@ class Pipeline:
         self.snapshot = snapshot
         self._metrics = metrics
         self._clock = time.monotonic
+        self._under_way = 0
+        self._quiet: asyncio.Future[None] | None = None
+
+    async def quiet(self) -> None:
+        """Wait until no exchange is under way."""
+        while self._under_way:
+            self._quiet = asyncio.get_running_loop().create_future()
+            await self._quiet
 
     async def serve(self, exchange: Exchange, client: Client, job: Job) -> Reply | None:
         """Run one exchange.
@@ -117,13 +125,10 @@ class Pipeline:
             asyncio.CancelledError: the client left.
         """
         chain = self.snapshot.chain
+        self._under_way += 1
         try:
-            if job.receive is not None:
-                exchange.request = await job.receive()
-                exchange.receive_s = self._clock() - exchange.started
-                exchange.stream = exchange.request.stream
-            found = self._find(exchange, job)
-            if found is not None:
+            found = await self._receive(exchange, job)
+            if isinstance(found, Found):
                 chain = found.chain
             response = await self._answer(exchange, client, found, job)
             if response is None:
@@ -147,6 +152,23 @@ class Pipeline:
             exchange.finished_s = self._clock() - exchange.started
             self._metrics.record(exchange)
             _end(chain, exchange)
+            self._left()
+
+    def _left(self) -> None:
+        self._under_way -= 1
+        if self._quiet is not None and not self._under_way and not self._quiet.done():
+            self._quiet.set_result(None)
+
+    async def _receive(self, exchange: Exchange, job: Job) -> Found | GatewayError | None:
+        """Take the body and look the route up; a body that cannot be taken is told later."""
+        if job.receive is not None:
+            try:
+                request = exchange.request = await job.receive()
+            except GatewayError as error:
+                return error
+            exchange.receive_s = self._clock() - exchange.started
+            exchange.stream = request.stream
+        return self._find(exchange, job)
 
     def _find(self, exchange: Exchange, job: Job) -> Found | None:
         """Look the route up; None where there is none."""
@@ -166,13 +188,17 @@ class Pipeline:
         return Found(route, model, route.chain)
 
     async def _answer(
-        self, exchange: Exchange, client: Client, found: Found | None, job: Job
+        self,
+        exchange: Exchange,
+        client: Client,
+        found: Found | GatewayError | None,
+        job: Job,
     ) -> Response | None:
         """Let the plugins in first, then do the work within the time the client waits.
 
-        What is missing is only told to those the plugins let in.
+        What is wrong or missing is only told to those the plugins let in.
         """
-        chain = self.snapshot.chain if found is None else found.chain
+        chain = found.chain if isinstance(found, Found) else self.snapshot.chain
         exchange.tags = tags(exchange.headers)
         begun = self._clock()
         early = await chain.pre(exchange)
@@ -181,8 +207,8 @@ class Pipeline:
             return early
         if exchange.request is not None and exchange.request.changed("model"):
             found = self._find(exchange, job)
-        if found is None:
-            raise self._missing(exchange)
+        if not isinstance(found, Found):
+            raise found or self._missing(exchange)
         if found.chain is not chain:  # the plugins that were entered stay, on another route too
             found = Found(found.route, found.model, chain)
         if exchange.key.routes and job.routed:

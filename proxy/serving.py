@@ -21,6 +21,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from proxy.absence import Absence
 from proxy.dialects import openai_body
 from proxy.errors import (
     GatewayError,
@@ -51,12 +52,13 @@ class Patience(NamedTuple):
 class Connection(RequestHandler):
     """One client connection."""
 
-    __slots__ = ("_head_timer", "_patience", "flow")
+    __slots__ = ("_absence", "_head_timer", "_patience", "flow")
 
     def __init__(self, server: Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
         self._patience = server.patience
         self._head_timer: asyncio.TimerHandle | None = None
+        self._absence = Absence(loop)
         self.flow: Flow | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -76,8 +78,20 @@ class Connection(RequestHandler):
         if self._reading_paused:
             super().resume_reading(resume_parser)
 
+    def _pause_transport_reading(self) -> None:
+        """Read no more for now; somebody else has to notice when the client goes."""
+        super()._pause_transport_reading()
+        if self.transport is not None:
+            self._absence.watch(self.transport)
+
+    def _resume_transport_reading(self) -> None:
+        """Read on."""
+        self._absence.stop()
+        super()._resume_transport_reading()
+
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget the timer with the connection."""
+        """Forget the timers with the connection."""
+        self._absence.stop()
         if self._head_timer is not None:
             self._head_timer.cancel()
         super().connection_lost(exc)

@@ -79,17 +79,17 @@ class Client:
         return await self.rest(), True
 
     async def _chunks(self) -> tuple[bytes, bool]:
-        body = b""
+        pieces: list[bytes] = []
         try:
             while size := int(await self.reader.readline() or b"-1", 16):
                 if size < 0:
-                    return body, False
-                body += await self.reader.readexactly(size)
+                    return b"".join(pieces), False
+                pieces.append(await self.reader.readexactly(size))
                 assert await self.reader.readexactly(2) == b"\r\n"
             assert await self.reader.readexactly(2) == b"\r\n"
         except (asyncio.IncompleteReadError, ConnectionError):
-            return body, False
-        return body, True
+            return b"".join(pieces), False
+        return b"".join(pieces), True
 
     async def until(self, needle: bytes) -> bytes:
         """Read up to and including `needle`."""

@@ -199,7 +199,6 @@ async def test_the_access_log_has_one_line_an_exchange_and_no_key(process: Proce
     assert KEY not in str(process.lines)
 
 
-@pytest.mark.xfail(strict=True, reason="a body is read before the chain is entered")
 async def test_what_is_refused_before_the_plugins_is_logged_too(process: Process) -> None:
     """A body that is none is an exchange like any other."""
     process.write()

@@ -118,11 +118,9 @@ async def test_a_simulator_with_other_options_leaves_nothing_of_the_old(stage: S
         await stage.config(), providers={"sim": Provider(adapter="sim")}
     )
     gate = await stage.serve(config)
-    ports = []
     for tokens in range(3, 8):
         assert (await ask(gate.port, request(chat()))).status == 200
         await gate.reload(changed(config, "sim", options={"tokens": tokens}))
-        ports.append(gate.gateway._simulators)
     assert (await ask(gate.port, request(chat()))).status == 200
     await until(lambda: len(gate.gateway._simulators) == 1)
 
