@@ -215,7 +215,7 @@ def embedded(response: UpstreamResponse, created: int) -> Response:
             {"object": "embedding", "index": index, "embedding": vector}
             for index, vector in enumerate(vectors)
         ],
-        "model": "",
+        "model": response.model,
         "usage": {"prompt_tokens": tokens or 0, "total_tokens": tokens or 0},
     }
     usage = None if tokens is None else Usage(input_tokens=tokens)

@@ -136,7 +136,7 @@ def vectors(response: UpstreamResponse, created: int) -> Response:
             {"object": "embedding", "index": index, "embedding": vector}
             for index, vector in enumerate(given)
         ],
-        "model": "",
+        "model": response.model,
         "usage": _usage(usage),
     }
     return Response(msgspec.json.encode(document), usage)

@@ -164,7 +164,7 @@ def response(response: UpstreamResponse, created: int) -> Response:
             {"object": "embedding", "index": index, "embedding": one.values}
             for index, one in enumerate(found)
         ],
-        "model": "",
+        "model": response.model,
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
     return Response(msgspec.json.encode(document), usage)

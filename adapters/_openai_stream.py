@@ -55,7 +55,12 @@ class Stream:
     __slots__ = ("_decode", "_finished", "_marker", "_opened", "ended", "last", "memory", "usage")
 
     def __init__(
-        self, created: int, decode: Callable[[bytes], Peek] = PEEK, marker: bool = True
+        self,
+        created: int,
+        model: str = "",
+        *,
+        decode: Callable[[bytes], Peek] = PEEK,
+        marker: bool = True,
     ) -> None:
         self.usage: Usage | None = None
         self.last = b""
@@ -163,7 +168,7 @@ class EventStream:
 
     __slots__ = ("_opened", "ended", "last", "memory", "usage")
 
-    def __init__(self, created: int) -> None:
+    def __init__(self, created: int, model: str = "") -> None:
         self.usage: Usage | None = None
         self.last = b""
         self.memory: dict[str, bytes] = {}

@@ -145,7 +145,9 @@ def response(response: UpstreamResponse, created: int) -> Response:
     request_id = header(response.headers, "x-amzn-requestid") or str(created)
     usage = answer.usage.normal() if answer.usage else None
     reply = answers.reply(answer)
-    return completion(f"chatcmpl-{request_id}", answer.model, created, [reply], usage)
+    return completion(
+        f"chatcmpl-{request_id}", answer.model or response.model, created, [reply], usage
+    )
 
 
 def error(response: UpstreamResponse) -> UpstreamError:
@@ -186,12 +188,12 @@ class Stream:
         "usage",
     )
 
-    def __init__(self, created: int) -> None:
+    def __init__(self, created: int, model: str = "") -> None:
         self.usage: Usage | None = None
         self.ended = False
         self.last = DONE
         self.memory: dict[str, bytes] = {}
-        self._chunks = Chunks(f"chatcmpl-{created}", "", created)
+        self._chunks = Chunks(f"chatcmpl-{created}", model, created)
         self._calls: dict[int, int] = {}  # block to call
         self._begun: set[int] = set()  # blocks of calls that have arguments
         self._first_call: str | None = None

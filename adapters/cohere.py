@@ -112,7 +112,9 @@ def _response(response: UpstreamResponse, created: int) -> Response:
     if found.finish_reason in FAILURES:
         raise gave_up(found.finish_reason, None)
     reply = _reply(found.message, found.finish_reason or "")
-    return completion(found.id, "", created, [reply], found.usage.normal() if found.usage else None)
+    return completion(
+        found.id, response.model, created, [reply], found.usage.normal() if found.usage else None
+    )
 
 
 def _reply(message: Message, reason: str) -> Reply:
@@ -162,6 +164,7 @@ class Stream:
         "_chunks",
         "_created",
         "_first_call",
+        "_model",
         "_offsets",
         "_plans",
         "_silent",
@@ -173,12 +176,12 @@ class Stream:
         "usage",
     )
 
-    def __init__(self, created: int) -> None:
+    def __init__(self, created: int, model: str = "") -> None:
         self.usage: Usage | None = None
         self.last = DONE
         self.memory: dict[str, bytes] = {}
         self.ended = False
-        self._created = created
+        self._created, self._model = created, model
         self._chunks: Chunks | None = None
         self._calls: dict[int, int] = {}  # by the vendor's index, the number in the message
         self._silent: set[int] = set()  # calls of which no argument has come
@@ -207,7 +210,7 @@ class Stream:
             return ()
         made: list[Chunk] = []
         if self._chunks is None:
-            self._chunks = Chunks(found.id or "", "", self._created)
+            self._chunks = Chunks(found.id or "", self._model, self._created)
             made.append(self._chunks.role())
         made += take(self, found, self._chunks)
         return made

@@ -230,7 +230,7 @@ def _response(
         reading.text(document),
         reasoning=reading.reasoning(document) or None,
     )
-    return completion(f"chatcmpl-{created}", "", created, [reply], reading.usage(document))
+    return completion(f"chatcmpl-{created}", given.model, created, [reply], reading.usage(document))
 
 
 def _decoded(data: bytes) -> dict[str, Any]:
@@ -247,7 +247,12 @@ class Stream:
     """Events read by pointers; the configured end marker ends them."""
 
     def __init__(
-        self, end: bytes, patches: Sequence[Patch], reading: _Reading, created: int
+        self,
+        end: bytes,
+        patches: Sequence[Patch],
+        reading: _Reading,
+        created: int,
+        model: str = "",
     ) -> None:
         self.usage: Usage | None = None
         self.ended = False
@@ -257,7 +262,7 @@ class Stream:
         self._over = _pointer.tokens(end.decode()) if end.startswith(b"/") else ()
         self._patches = patches
         self._reading = reading
-        self._chunks = Chunks(f"chatcmpl-{created}", "", created)
+        self._chunks = Chunks(f"chatcmpl-{created}", model, created)
         self._finish: str | None = None
         self._started = False
 
@@ -324,7 +329,7 @@ def _operation(
 
 def _streaming(
     name: str, operation: _Operation
-) -> tuple[Callable[[int], Translator] | None, Callable[[], Framer]]:
+) -> tuple[Callable[[int, str], Translator] | None, Callable[[], Framer]]:
     found = operation.stream
     if isinstance(found, _Stream):
         machine = partial(Stream, found.end.encode(), operation.response, _Reading(found))

@@ -264,7 +264,7 @@ class Stream:
 
     __slots__ = ("_chunks", "_created", "_metadata", "_turns", "ended", "last", "memory", "usage")
 
-    def __init__(self, created: int) -> None:
+    def __init__(self, created: int, model: str = "") -> None:
         self.usage: Usage | None = None
         self.ended = False
         self.last = b""

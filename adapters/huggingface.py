@@ -126,7 +126,7 @@ def _vectors(response: UpstreamResponse, created: int) -> Response:
             {"object": "embedding", "index": index, "embedding": vector}
             for index, vector in enumerate(vectors)
         ],
-        "model": "",
+        "model": response.model,
         "usage": {"prompt_tokens": 0, "total_tokens": 0},
     }
     return Response(msgspec.json.encode(document))

@@ -222,7 +222,7 @@ class Stream:
 
     __slots__ = ("_choices", "_chunks", "_created", "ended", "last", "memory", "usage")
 
-    def __init__(self, created: int) -> None:
+    def __init__(self, created: int, model: str = "") -> None:
         self.usage: Usage | None = None
         self.last = DONE
         self.memory: dict[str, bytes] = {}

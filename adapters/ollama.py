@@ -209,7 +209,7 @@ class Stream:
 
     __slots__ = ("_calls", "_chunks", "_created", "_thoughts", "ended", "last", "memory", "usage")
 
-    def __init__(self, created: int) -> None:
+    def __init__(self, created: int, model: str = "") -> None:
         self.usage: Usage | None = None
         self.last = DONE
         self.memory: dict[str, bytes] = {}

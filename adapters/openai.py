@@ -252,7 +252,7 @@ def variant(defaults: Defaults, quirks: Quirks) -> Variant:
     return Variant(defaults, {name: _operation(name, quirks) for name in quirks.serves})
 
 
-def stream(operation: str, quirks: Quirks = OURS) -> Callable[[int], Translator] | None:
+def stream(operation: str, quirks: Quirks = OURS) -> Callable[[int, str], Translator] | None:
     """Return what makes the machine for one stream; None where the operation never streams."""
     if operation in ("responses", "images"):
         return EventStream

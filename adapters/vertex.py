@@ -163,14 +163,14 @@ def _is_anthropic(answer: bytes) -> bool:
 class Stream:
     """Hands the events to the translator of their format: Anthropic's have names."""
 
-    __slots__ = ("_created", "_inner", "ended", "last", "memory", "usage")
+    __slots__ = ("_created", "_inner", "_model", "ended", "last", "memory", "usage")
 
-    def __init__(self, created: int) -> None:
+    def __init__(self, created: int, model: str = "") -> None:
         self.usage: Usage | None = None
         self.ended = False
         self.last = b""
         self.memory: dict[str, bytes] = {}
-        self._created = created
+        self._created, self._model = created, model
         self._inner: Translator | None = None
 
     def feed(self, event: Event) -> Sequence[Chunk]:
@@ -185,7 +185,7 @@ class Stream:
                 raise_enclosed(event.block)
                 return ()
             make = anthropic.Stream if event.name else gemini.Stream
-            inner = self._inner = make(self._created)
+            inner = self._inner = make(self._created, self._model)
             self.memory = inner.memory
         chunks = inner.feed(event)
         self.usage, self.ended = inner.usage, inner.ended

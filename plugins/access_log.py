@@ -99,6 +99,7 @@ def _usage(usage: Usage) -> dict[str, int]:
         "cached_tokens": usage.cached_tokens,
         "output_tokens": usage.output_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
+        "estimated": usage.estimated,
     }
 
 

@@ -105,11 +105,16 @@ class UpstreamRequest(NamedTuple):
 
 
 class UpstreamResponse(NamedTuple):
-    """What the vendor sent back, whole."""
+    """What the vendor sent back, whole.
+
+    Attributes:
+        model: the target's, for vendors whose answers do not name it.
+    """
 
     status: int
     headers: Headers
     body: bytes
+    model: str = ""
 
 
 class Translator(Protocol):
@@ -159,7 +164,8 @@ class Operation(NamedTuple):
     Attributes:
         request: the client's request and a target to what is sent.
         response: the vendor's whole answer and the Unix time in seconds to ours.
-        stream: the Unix time in seconds to a machine for one stream; None: never streams.
+        stream: the Unix time in seconds and the target's model (for vendors whose answers do
+            not name it) to a machine for one stream; None: never streams.
         forwards: the vendor speaks the client's dialect, so the client's own headers go along.
         media: the URLs in a request that the vendor does not fetch itself.
         follow: an answer and its target to the next question; None: the answer is the one.
@@ -167,7 +173,7 @@ class Operation(NamedTuple):
 
     request: Callable[[Request, Target], UpstreamRequest]
     response: Callable[[UpstreamResponse, int], Response]
-    stream: Callable[[int], Translator] | None
+    stream: Callable[[int, str], Translator] | None
     framer: Callable[[], Framer]
     forwards: bool = False
     media: Callable[[Request], Sequence[str]] | None = None

@@ -22,7 +22,7 @@ from proxy.errors import (
     UpstreamRateLimited,
 )
 from proxy.exchange import Exchange
-from proxy.routing import candidates, rested
+from proxy.routing import candidates, capable, rested
 from proxy.routing.table import Route
 
 _LONGEST_COOLING_S = 300.0
@@ -68,6 +68,7 @@ class Attempts:
                 if found:
                     chosen = found[0]
                     if len(found) > 1:
+                        found = capable(found, self._exchange.request)
                         chosen = route.strategy.choose(found, self._exchange)
                     chosen.unit.earn()
                     self._tried.append(chosen)

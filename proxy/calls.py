@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from proxy import estimate
 from proxy.adapter import Follow, Operation, Target, UpstreamRequest, UpstreamResponse, header
 from proxy.attempts import Attempts
 from proxy.deployments import Deployment
@@ -24,6 +25,7 @@ from proxy.wishes import sdk_retries
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
 _JSON = "application/json"
+_GENERATING = frozenset({"chat", "completions"})
 _EVENT_STREAM = [("content-type", "text/event-stream"), ("cache-control", "no-cache")]
 
 
@@ -130,7 +132,7 @@ class Calls:
             if exchange.stream and operation.stream and not _is_json(answer):
                 await self._stream(leg, operation, answer)
                 return None
-            whole = await self._whole(answer)
+            whole = await self._whole(leg, answer)
         finally:
             answer.close()
         if operation.follow is not None:
@@ -155,9 +157,9 @@ class Calls:
             answer.close()
         raise leg.deployment.adapter.error(UpstreamResponse(answer.status, answer.headers, refusal))
 
-    async def _whole(self, answer: Answer) -> UpstreamResponse:
+    async def _whole(self, leg: Leg, answer: Answer) -> UpstreamResponse:
         body = await answer.read(MAX_ANSWER_BYTES)
-        return UpstreamResponse(answer.status, answer.headers, body)
+        return UpstreamResponse(answer.status, answer.headers, body, leg.target.model)
 
     async def _followed(
         self, leg: Leg, follow: FollowUp, whole: UpstreamResponse
@@ -168,7 +170,7 @@ class Calls:
             request = await self._preparing.authorised(leg.deployment, question.request)
             answer = await self._send(leg, request)
             try:
-                whole = await self._whole(answer)
+                whole = await self._whole(leg, answer)
             finally:
                 answer.close()
         return whole
@@ -181,6 +183,8 @@ class Calls:
             response.headers = to_client(whole.headers, decoded=True)
         self._preparing.remember(exchange, response.memory)
         exchange.usage = response.usage
+        if response.usage is None and exchange.operation in _GENERATING:
+            exchange.usage = estimate.of_answer(exchange.request, response.body)
         exchange.first_token_s = begun - exchange.started
         exchange.translate_s += self._clock() - begun
         return response
@@ -195,7 +199,7 @@ class Calls:
         exchange, server = leg.exchange, self._server
         relay = Relay(
             operation,
-            operation.stream(int(exchange.received_at)),
+            operation.stream(int(exchange.received_at), leg.target.model),
             leg.found.chain.filters(exchange),
             strip_usage=not _wants_usage(exchange.request),
         )
@@ -216,7 +220,7 @@ class Calls:
             await pump.tail()
         finally:
             pump.release()
-            exchange.usage = relay.usage
+            exchange.usage = relay.usage or estimate.of_stream(exchange.request, relay.chunks)
             self._preparing.remember(exchange, relay.memory)
             if pump.first_content_at:
                 exchange.first_token_s = pump.first_content_at - exchange.started

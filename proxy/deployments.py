@@ -9,11 +9,14 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from proxy.adapter import Adapter, Authorizer, Target
+from proxy.catalogue import CAPABILITIES, Model
 from proxy.config.structs import Retries, Timeouts
 from proxy.patches import Patch
 from proxy.queues import ProviderUnit
 
 _MOST_TARGETS = 1024
+_NOTHING: frozenset[str] = frozenset()
+_ALL = frozenset(CAPABILITIES.values())
 
 
 class Credential(NamedTuple):
@@ -47,6 +50,7 @@ class Deployment:
         headers: what the configuration sends to this vendor.
         options: the provider's own, for its adapter.
         patch: what the configuration changes in the body; None changes nothing.
+        facts: what the catalogue knows of its model.
         authorizer: the provider's credentials that expire or sign; None where they do not.
         cooling_until: monotonic time before which it is avoided, in seconds.
     """
@@ -64,8 +68,15 @@ class Deployment:
     options: Mapping[str, Any] = field(default_factory=dict)
     patch: Patch | None = None
     authorizer: Authorizer | None = None
+    facts: Model | None = None
     cooling_until: float = 0.0
     _targets: dict[str, Target] = field(default_factory=dict, repr=False)
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """What its model is known not to do, in the catalogue's words."""
+        known = self.facts.capabilities if self.facts is not None else None
+        return _NOTHING if known is None else _ALL - known
 
     @property
     def name(self) -> str:

@@ -67,9 +67,19 @@ def _deployments(route: Route, model: str, operation: str) -> Iterator[str]:
     ranked = sorted(route.deployments, key=lambda d: (d.priority, -d.weight))
     for position, deployment in enumerate(ranked, 1):
         name = f"{deployment.unit.name}/{deployment.model or model}"
-        fact = f"priority {deployment.priority}, weight {deployment.weight:g}"
+        fact = f"priority {deployment.priority}, weight {deployment.weight:g}{_known(deployment)}"
         reason = _hindrance(deployment, model, operation)
         yield f"  {position}. {name} ({fact})" if not reason else f"  -  {name}: {reason}"
+
+
+def _known(deployment: Deployment) -> str:
+    """What the catalogue says of its model."""
+    facts = deployment.facts
+    if facts is None:
+        return ""
+    context = f"; {facts.context_tokens} tokens of context" if facts.context_tokens else ""
+    abilities = ", ".join(sorted(facts.capabilities or ()))
+    return context + (f"; {abilities}" if abilities else "")
 
 
 def _hindrance(deployment: Deployment, model: str, operation: str) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import msgspec
 from aiohttp import web
 
+from proxy.catalogue import Model, lookup
 from proxy.errors import MethodNotAllowed, ModelNotFound
 from proxy.exchange import Exchange
 from proxy.keys import may_use
@@ -61,14 +62,28 @@ def _all(snapshot: Snapshot) -> list[dict[str, Any]]:
             name = deployment.name
             if deployment.model and name not in known:
                 known.add(name)
-                models.append(_entry(name, deployment.unit.name, [name]))
+                models.append(_entry(name, deployment.unit.name, [name]) | _facts(deployment.facts))
     return models
 
 
 def _model(name: str, route: Route, model: str) -> dict[str, Any]:
     deployments = [f"{d.unit.name}/{d.model or model}" for d in route.deployments]
-    owner = route.deployments[0].unit.name if route.deployments else "headgate"
-    return _entry(name, owner, deployments)
+    first = route.deployments[0] if route.deployments else None
+    owner = first.unit.name if first else "headgate"
+    facts = (first.facts if first else None) or lookup(model)
+    return _entry(name, owner, deployments) | _facts(facts)
+
+
+def _facts(facts: Model | None) -> dict[str, Any]:
+    """What the catalogue knows, beside OpenAI's members."""
+    if facts is None:
+        return {}
+    known = {
+        "context_window": facts.context_tokens,
+        "max_output_tokens": facts.output_tokens,
+        "capabilities": sorted(facts.capabilities) if facts.capabilities is not None else None,
+    }
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _entry(name: str, owner: str, deployments: list[str]) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
 import aiohttp
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from proxy.adapter import UpstreamResponse
 from proxy.calls import Calls, Leg
@@ -27,6 +28,7 @@ from proxy.websocket import MAX_MESSAGE_BYTES, HandshakeRefused
 from proxy.wire import Response
 
 _KEY_PROTOCOL = "openai-insecure-api-key."
+_FAREWELL_S = 0.1
 Socket = aiohttp.ClientWebSocketResponse | web.WebSocketResponse
 
 
@@ -60,6 +62,7 @@ class Realtime:
                 client = web.WebSocketResponse(
                     protocols=[vendor.protocol] if vendor.protocol else (),
                     max_msg_size=MAX_MESSAGE_BYTES,
+                    autoclose=False,  # its close goes to the vendor before it is answered
                 )
                 await client.prepare(self._request)
                 await _join(client, vendor)
@@ -77,20 +80,36 @@ def _protocols(headers: dict[str, str]) -> list[str]:
 
 
 async def _join(client: web.WebSocketResponse, vendor: aiohttp.ClientWebSocketResponse) -> None:
-    """Pass messages both ways until one side closes; then close the other the same way."""
-    async with asyncio.TaskGroup() as group:
-        up = group.create_task(_pass(client, vendor))
-        down = group.create_task(_pass(vendor, client))
-        await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
-        up.cancel()
-        down.cancel()
+    """Pass messages both ways until one side ends; then end the other the same way."""
+    ways = [asyncio.ensure_future(_pass(*way)) for way in ((client, vendor), (vendor, client))]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+        await asyncio.wait(ways)
+        code = client.close_code
+        await _end(vendor, code, WSCloseCode.GOING_AWAY)
+        await _end(client, code or vendor.close_code, WSCloseCode.INTERNAL_ERROR)
 
 
 async def _pass(source: Socket, sink: Socket) -> None:
-    async for message in source:
-        if message.type is WSMsgType.TEXT:
-            await sink.send_str(message.data)
-        elif message.type is WSMsgType.BINARY:
-            await sink.send_bytes(message.data)
-    code = source.close_code or 1006
-    await sink.close(code=1011 if code == 1006 else code)
+    """Pass messages one way; a sink that has gone is the end of it, as a source's end is."""
+    with suppress(ConnectionError):
+        async for message in source:
+            if message.type is WSMsgType.TEXT:
+                await sink.send_str(message.data)
+            elif message.type is WSMsgType.BINARY:
+                await sink.send_bytes(message.data)
+
+
+async def _end(socket: Socket, code: int | None, broken: int) -> None:
+    """Close one side with the code of the other, or `broken` if that one just vanished.
+
+    It has a moment to answer, and may not fill that with messages.
+    """
+    if code is None or code == WSCloseCode.ABNORMAL_CLOSURE:
+        code = broken
+    with suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(_FAREWELL_S):
+            await socket.close(code=code)

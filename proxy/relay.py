@@ -25,11 +25,12 @@ class Relay:
     """The machine of one attempt's stream.
 
     Attributes:
+        chunks: how many of them had content.
         content: whether a part of the answer has come out; from then on nothing is retried.
         ended: whether the stream is over, whole.
     """
 
-    __slots__ = ("_filters", "_framer", "_strip_usage", "_translator", "content", "ended")
+    __slots__ = ("_filters", "_framer", "_strip_usage", "_translator", "chunks", "content", "ended")
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Relay:
         self._translator = translator
         self._filters = filters
         self._strip_usage = strip_usage
+        self.chunks = 0
         self.content = False
         self.ended = False
 
@@ -130,6 +132,7 @@ class Relay:
                 continue
             if chunk.content:
                 self.content = True
+                self.chunks += 1
             out.append(chunk.block)
 
 

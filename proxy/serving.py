@@ -79,7 +79,7 @@ class Connection(RequestHandler):
             super().resume_reading(resume_parser)
 
     def _pause_transport_reading(self) -> None:
-        """Read no more for now; somebody else has to notice when the client goes."""
+        """Read no more until told; somebody else has to notice when the client goes."""
         super()._pause_transport_reading()
         if self.transport is not None:
             self._absence.watch(self.transport)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from proxy import registry
+from proxy import catalogue, registry
 from proxy.adapter import Authorizer
 from proxy.config.problems import ConfigError, Place, Problem, render_place
 from proxy.config.resolve import deployment_retries, deployment_timeouts, provider_limits
@@ -202,6 +202,7 @@ def _deployment(
         tags=dict(settings.tags),
         options=provider.options,
         patch=_patch(provider, settings),
+        facts=catalogue.lookup(settings.model, provider.adapter) if settings.model else None,
         authorizer=units[settings.provider].authorizer,
     )
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from proxy.deployments import Deployment
 from proxy.exchange import Exchange
+from proxy.wire import Request
 
 
 class Strategy(Protocol):
@@ -42,3 +43,26 @@ def candidates(
         return deployments
     open_ = [d for d in deployments if d not in tried and not d.unit.full]
     return rested(open_, tried, now) or open_
+
+
+def capable(found: Sequence[Deployment], request: Request | None) -> Sequence[Deployment]:
+    """Leave out models that are known not to do what the request asks for.
+
+    Where all of them are, the vendor has the last word: what is known may be out of date.
+    """
+    if request is None or not any(d.lacks for d in found):
+        return found
+    needs = _needs(request)
+    return [d for d in found if not d.lacks & needs] or found
+
+
+def _needs(request: Request) -> frozenset[str]:
+    """Return what a request asks of a model, in the catalogue's words."""
+    messages = request.raw("messages") or b""
+    asked = {
+        "tools": request.raw("tools") not in (None, b"null", b"[]"),
+        "json_schema": b'"json_schema"' in (request.raw("response_format") or b""),
+        "vision": b'"image_url"' in messages,
+        "audio": b'"input_audio"' in messages,
+    }
+    return frozenset(name for name, is_asked in asked.items() if is_asked)

@@ -37,6 +37,17 @@ async def test_errors(stage: Stage, vendor: Format, kind: str, stream: bool) -> 
 
 
 @EACH
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_an_error_in_place_of_an_answer(stage: Stage, vendor: Format, stream: bool) -> None:
+    """A status of 200 does not make an answer of it."""
+    answer = vendor.FAILURES["overloaded"].answer._replace(status=200)
+    async with standing(stage, vendor) as stand:
+        with pytest.raises(openai.InternalServerError) as raised:
+            await stand.ask(answer, stream=stream)
+    assert (raised.value.status_code, raised.value.code) == (502, "upstream_error")
+
+
+@EACH
 async def test_an_error_in_a_stream_before_its_content(stage: Stage, vendor: Format) -> None:
     """The vendor has said 200, the client is told the truth by a status."""
     event, status, code = vendor.STREAM_ERROR

@@ -119,6 +119,7 @@ async def test_the_line_tells_who_what_where_and_how_long() -> None:
                 "cached_tokens": 20,
                 "output_tokens": 30,
                 "reasoning_tokens": 4,
+                "estimated": False,
             },
             "pre_ms": 0.1,
             "first_token_ms": 250.0,

@@ -9,13 +9,15 @@ import pytest
 
 from proxy import registry
 from proxy.attempts import Attempts
+from proxy.catalogue import Model
 from proxy.deployments import Deployment
 from proxy.errors import UpstreamFailed
-from proxy.routing import candidates
+from proxy.routing import candidates, capable
 from proxy.routing.priority import Priority
 from proxy.routing.random import Random
 from proxy.routing.round_robin import RoundRobin
 from proxy.routing.weighted import Weighted
+from proxy.wire import Request
 from tests.fakes import deployment, exchange, route
 
 
@@ -127,3 +129,27 @@ def test_the_only_deployment_is_a_candidate_once() -> None:
     assert list(candidates([a], [], 0)) == [a]
     assert list(candidates([a], [a], 0)) == []
     assert list(candidates([], [], 0)) == []
+
+
+def knowing(name: str, *abilities: str) -> Deployment:
+    """A deployment of whose model the catalogue knows these abilities."""
+    return deployment(name, facts=Model(name, "v", 1000, 100, frozenset(abilities)))
+
+
+@pytest.mark.parametrize(
+    ("member", "ability"),
+    [
+        ('"tools":[{"type":"function"}]', "tools"),
+        ('"response_format":{"type":"json_schema"}', "json_schema"),
+        ('"messages":[{"content":[{"type":"image_url","image_url":{}}]}]', "vision"),
+        ('"messages":[{"content":[{"type":"input_audio","input_audio":{}}]}]', "audio"),
+    ],
+)
+def test_a_model_that_cannot_do_it_is_passed_over(member: str, ability: str) -> None:
+    """While another can, or nothing is known of it."""
+    able, unable, unknown = knowing("a", ability), knowing("b"), deployment("c")
+    request = Request(f'{{"model":"m",{member}}}'.encode())
+
+    assert list(capable([unable, able, unknown], request)) == [able, unknown]
+    assert list(capable([unable], request)) == [unable]
+    assert list(capable([unable, able], Request(b'{"model":"m","tools":[]}'))) == [unable, able]
