@@ -19,8 +19,8 @@ from proxy.preparing import Preparing
 from proxy.relay import Relay
 from proxy.streaming import Pump
 from proxy.upstream import Answer, Timeouts
-from proxy.wire import Request, Response
-from proxy.wishes import sdk_retries
+from proxy.wire import Response
+from proxy.wishes import sdk_retries, wants_usage
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
@@ -201,7 +201,7 @@ class Calls:
             operation,
             operation.stream(int(exchange.received_at), leg.target.model),
             leg.found.chain.filters(exchange),
-            strip_usage=not _wants_usage(exchange.request),
+            strip_usage=not wants_usage(exchange.request),
         )
         pump = Pump(
             relay,
@@ -254,10 +254,5 @@ async def _within(limit_s: float, pump: Pump) -> bool:
 
 
 def _is_json(answer: Answer) -> bool:
-    return (header(answer.headers, "content-type") or _JSON).startswith(_JSON)
-
-
-def _wants_usage(request: Request | None) -> bool:
-    """Whether the client itself asked for the usage of its stream."""
-    raw = request.raw("stream_options") if request is not None else None
-    return raw is not None and b'"include_usage"' in raw and b"true" in raw
+    """Whether an answer came whole; one that does not say is what was asked for, a stream."""
+    return (header(answer.headers, "content-type") or "").startswith(_JSON)

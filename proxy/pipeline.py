@@ -31,14 +31,17 @@ from proxy.exchange import Exchange
 from proxy.hooks import Chain
 from proxy.keys import may_use
 from proxy.metrics import Metrics
+from proxy.restream import restream
 from proxy.routing.table import Route
 from proxy.snapshot import Snapshot
 from proxy.streaming import ClientStream
 from proxy.timelimit import TimeLimit
 from proxy.wire import Request, Response
-from proxy.wishes import patience_s, tags
+from proxy.wishes import patience_s, tags, wants_usage
 
 log = structlog.get_logger()
+
+_JSON = "application/json"
 
 _LONGEST_NAME = 256
 _UNQUOTED = "/:@,=+*. "
@@ -135,6 +138,9 @@ class Pipeline:
                 exchange.status = exchange.status or 200
                 return None
             response = await chain.post(exchange, response)
+            if exchange.stream and response.content_type.startswith(_JSON):
+                usage = wants_usage(exchange.request)
+                response = restream(exchange.operation, response, wants_usage=usage)
             exchange.status = response.status
             headers = [("content-type", response.content_type), *response.headers]
             return Reply(response.status, self.dress(exchange, headers), response.body)

@@ -28,7 +28,7 @@ from proxy.websocket import MAX_MESSAGE_BYTES, HandshakeRefused
 from proxy.wire import Response
 
 _KEY_PROTOCOL = "openai-insecure-api-key."
-_FAREWELL_S = 0.1
+_FAREWELL_S = 0.05
 Socket = aiohttp.ClientWebSocketResponse | web.WebSocketResponse
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from proxy.config.units import parse_duration
 from proxy.errors import InvalidRequest
+from proxy.wire import Request
 
 _MOST_TAGS = 16
 _LONGEST_TAG = 64
@@ -56,3 +57,9 @@ def tags(headers: Mapping[str, str]) -> dict[str, str]:
             f"x-headgate-tags takes name=value pairs, at most {_MOST_TAGS}, comma between them"
         )
     return found
+
+
+def wants_usage(request: Request | None) -> bool:
+    """Return whether the client itself asked for the usage of its stream."""
+    raw = request.raw("stream_options") if request is not None else None
+    return raw is not None and b'"include_usage"' in raw and b"true" in raw

@@ -189,9 +189,7 @@ async def test_a_refusal_is_an_answer_before_the_websocket(
     assert raised.value.status == 401
 
 
-async def test_a_conversation_past_its_time_is_closed(
-    stage: Stage, session: ClientSession
-) -> None:
+async def test_a_conversation_past_its_time_is_closed(stage: Stage, session: ClientSession) -> None:
     """Both sides are closed as websockets are; no HTTP follows on such a connection."""
     async with Vendor(echo) as vendor:
         gate = await stage.open(

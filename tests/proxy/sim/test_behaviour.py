@@ -27,7 +27,7 @@ def test_the_name_wins_over_the_options() -> None:
 def test_an_ordinary_name_changes_nothing(name: str) -> None:
     """A colon without `key=` behind it belongs to the name."""
     base = Behaviour(tokens=3)
-    assert from_name(name, base) is base
+    assert from_name(name, base) == base
 
 
 @pytest.mark.parametrize(
