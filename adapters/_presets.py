@@ -50,6 +50,7 @@ _ROWS: Mapping[str, tuple[Defaults, Quirks]] = {
                 "presence_penalty": _REFUSED,
             },
             developer=False,
+            thoughts=False,
         ),
     ),
     "deepseek": (
@@ -69,6 +70,7 @@ _ROWS: Mapping[str, tuple[Defaults, Quirks]] = {
                 "logprobs": _REFUSED,
                 "top_logprobs": _REFUSED,
             },
+            thoughts=False,
             usage_in="x_groq",
         ),
     ),

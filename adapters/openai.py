@@ -60,6 +60,8 @@ _STREAM_OPTIONS = b'{"include_usage":true}'
 _SHALLOW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MESSAGES = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _DEVELOPER, _SYSTEM = b'"developer"', msgspec.Raw(b'"system"')
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking_blocks", "reasoning_details")
+_FOREIGN = (_DEVELOPER, *(name.encode() for name in _THOUGHTS))
 
 
 class Quirks(NamedTuple):
@@ -72,6 +74,7 @@ class Quirks(NamedTuple):
             same: they are left out, for the reason given.
         renames: members it knows by an older name.
         developer: whether it knows the role "developer"; else that is sent as "system".
+        thoughts: whether its messages may hold the reasoning of earlier turns.
         stream_options: whether it takes them.
         marker: whether its streams end with `[DONE]`.
         usage_in: the member in which usage stands in the last chunk if not on top.
@@ -83,6 +86,7 @@ class Quirks(NamedTuple):
     refuses: Mapping[str, str] = MappingProxyType({})
     renames: Mapping[str, str] = MappingProxyType({})
     developer: bool = True
+    thoughts: bool = True
     stream_options: bool = True
     marker: bool = True
     usage_in: str = ""
@@ -123,10 +127,10 @@ def body(
         options = _stream_options(request)
         if options:
             changes["stream_options"] = options
-    if not quirks.developer and operation == "chat":
+    if operation == "chat" and not (quirks.developer and quirks.thoughts):
         messages = request.raw("messages")
-        if messages is not None and _DEVELOPER in messages:
-            changes["messages"] = _undeveloped(messages)
+        if messages is not None and any(word in messages for word in _FOREIGN):
+            changes["messages"] = _understood(messages, quirks)
     return _reshaped(request, changes, quirks)
 
 
@@ -149,15 +153,18 @@ def _stream_options(request: Request) -> bytes | None:
     return msgspec.json.encode(options)
 
 
-def _undeveloped(messages: bytes) -> bytes:
-    """Return messages with "system" for "developer", all else as it came."""
+def _understood(messages: bytes, quirks: Quirks) -> bytes:
+    """Return messages with roles and members the vendor knows, all else as it came."""
     try:
         found = _MESSAGES.decode(messages)
     except msgspec.MsgspecError:
         return messages  # the vendor will say what is wrong with them
     for message in found:
-        if bytes(message.get("role", b"")) == _DEVELOPER:
+        if not quirks.developer and bytes(message.get("role", b"")) == _DEVELOPER:
             message["role"] = _SYSTEM
+        if not quirks.thoughts:
+            for name in _THOUGHTS:
+                message.pop(name, None)
     return msgspec.json.encode(found)
 
 

@@ -55,3 +55,15 @@ def test_what_a_row_drops_is_told() -> None:
 
     assert [each.name for each in made.dropped] == ["logit_bias", "logprobs"]
     assert json.loads(made.body) == {"model": "m", "messages": []}
+
+
+@pytest.mark.parametrize("name", ["groq", "cerebras"])
+def test_thoughts_of_another_vendor_do_not_go_to_one_that_refuses_them(name: str) -> None:
+    """A client sends back what it got; the rest of its message stays as it is."""
+    turn = b'{"role":"assistant","content":"hi","reasoning_content":"hm","thinking_blocks":[{}]}'
+    request = Request(b'{"model":"m","messages":[%b]}' % turn)
+    sent = registry.adapter(name).operations["chat"].request(request, Target("m")).body
+
+    assert json.loads(sent)["messages"] == [{"role": "assistant", "content": "hi"}]
+    kept = registry.adapter("deepseek").operations["chat"].request(request, Target("m")).body
+    assert json.loads(kept)["messages"] == [json.loads(turn)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import random
 import resource
@@ -145,6 +146,26 @@ async def test_each_of_a_thousand_clients_gets_its_own_answer_or_one_error(stage
     assert len(ends) > 5, ends
     assert not ends.keys() & {"queue_full", "queue_timeout", "no_deployment"}
     await settled(stage, gate)
+
+
+async def test_what_went_wrong_is_forgotten(stage: Stage) -> None:
+    """Round after round of the same faults leaves no more objects than the one before."""
+    gate = await stage.open(
+        vendors=("a", "b"),
+        routes=routes(),
+        defaults=Defaults(
+            timeouts=Timeouts(connect=5, first_token=0.2, idle=0.2, total=0.5),
+            retries=Retries(attempts=3, backoff=0.01, backoff_max=0.1),
+        ),
+    )
+    drawn = parts([name for name in routes() if name != "*"])[:150]
+    counts = []
+    for _ in range(4):
+        await asyncio.gather(*(play(gate, part) for part in drawn))
+        await settled(stage, gate)
+        gc.collect()
+        counts.append(len(gc.get_objects()))
+    assert counts[3] - counts[1] < 5 * len(drawn), counts
 
 
 async def settled(stage: Stage, gate: Gate) -> None:
