@@ -74,6 +74,8 @@ class SSE:
         Raises:
             UpstreamBadResponse: an event is larger than `MAX_EVENT_BYTES`.
         """
+        if self._begun and not self._held and _is_plain(data):
+            return [_plain(content) for content in data[:-2].split(b"\n\n")]
         if self._held and _BLANK_LINE.search(self._tail + data) is None:
             self._hold(data)
             return ()
@@ -114,6 +116,18 @@ class SSE:
             name, data, _ = _event(block[3:], size - 3)
             return Event(name, data, block)
         return _event(block, size)
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether `data` is whole events with single line feeds, as nearly every read brings."""
+    return data.endswith(b"\n\n") and b"\r" not in data and b"\n\n\n" not in data
+
+
+def _plain(content: bytes) -> Event:
+    """Read one event of such data, its blank line cut off."""
+    if content.startswith(b"data: ") and b"\n" not in content:
+        return Event("", content[6:], content + b"\n\n")
+    return _event(content + b"\n\n", len(content))
 
 
 def _event(block: bytes, size: int) -> Event:

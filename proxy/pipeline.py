@@ -109,6 +109,7 @@ class Pipeline:
         self.snapshot = snapshot
         self._metrics = metrics
         self._clock = time.monotonic
+        self._loop = asyncio.get_running_loop()
         self._under_way = 0
         self._quiet: asyncio.Future[None] | None = None
 
@@ -222,7 +223,7 @@ class Pipeline:
         limit_s = min(found.route.total_s, patience_s(exchange.headers))
         exchange.deadline = exchange.started + limit_s
         try:
-            with TimeLimit(exchange.deadline):
+            with TimeLimit(exchange.deadline, self._loop):
                 return await job.work(exchange, client, found)
         except TimeoutError:
             raise UpstreamTimeout("total", limit_s) from None

@@ -16,23 +16,25 @@ class TimeLimit:
 
     Args:
         when: monotonic time, in seconds.
+        loop: the running one; looking it up would cost a system call.
     """
 
-    __slots__ = ("_cancelling", "_expired", "_task", "_timer", "_when")
+    __slots__ = ("_cancelling", "_expired", "_loop", "_task", "_timer", "_when")
 
     _task: asyncio.Task[object]
     _timer: asyncio.TimerHandle
 
-    def __init__(self, when: float) -> None:
+    def __init__(self, when: float, loop: asyncio.AbstractEventLoop) -> None:
         self._when = when
+        self._loop = loop
         self._expired = False
 
     def __enter__(self) -> None:
         """Start the clock."""
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         assert task is not None
         self._task, self._cancelling = task, task.cancelling()
-        self._timer = asyncio.get_running_loop().call_at(self._when, self._expire)
+        self._timer = self._loop.call_at(self._when, self._expire)
 
     def __exit__(
         self,
