@@ -34,7 +34,6 @@ from urllib.parse import quote
 import msgspec
 
 from adapters import _pointer, openai
-from adapters._jsonlines import JSONLines
 from adapters._openai_wire import UNREADABLE, failed
 from adapters._pointer import Patch
 from adapters.openai import JSON, OURS, PATHS, Quirks, Variant
@@ -50,7 +49,7 @@ from proxy.adapter import (
 )
 from proxy.chat import DONE, Chunks, Reply, completion
 from proxy.errors import UpstreamBadResponse, UpstreamTruncated
-from proxy.framing import SSE, Event, Framer
+from proxy.framing import SSE, Event, Framer, JSONLines
 from proxy.wire import Chunk, Request, Response, Usage
 
 _AS_IT_CAME = Quirks(stream_options=False)
