@@ -60,7 +60,7 @@ _STREAM_OPTIONS = b'{"include_usage":true}'
 _SHALLOW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MESSAGES = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _DEVELOPER, _SYSTEM = b'"developer"', msgspec.Raw(b'"system"')
-_THOUGHTS = ("reasoning_content", "reasoning", "thinking_blocks", "reasoning_details")
+_THOUGHTS = ("reasoning_content", "thinking_blocks")
 _FOREIGN = (_DEVELOPER, *(name.encode() for name in _THOUGHTS))
 
 
@@ -74,7 +74,7 @@ class Quirks(NamedTuple):
             same: they are left out, for the reason given.
         renames: members it knows by an older name.
         developer: whether it knows the role "developer"; else that is sent as "system".
-        thoughts: whether its messages may hold the reasoning of earlier turns.
+        thoughts: whether its messages may hold reasoning under the names other vendors use.
         stream_options: whether it takes them.
         marker: whether its streams end with `[DONE]`.
         usage_in: the member in which usage stands in the last chunk if not on top.
