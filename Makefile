@@ -52,7 +52,7 @@ types: $(TOOLS)
 layers: $(TOOLS)
 	$(BIN)/python -m pytest tests/test_layers.py tests/test_budgets.py
 
-LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+LOCK := uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-package colorama --no-emit-package httpx2-jsfetch
 
 lock:
