@@ -17,6 +17,7 @@ from msgspec import inspect
 
 from proxy.config import units
 from proxy.config.problems import Place, Report, quote, unknown
+from proxy.config.resilience import StrategyEntry
 from proxy.config.structs import Config, Credential, PluginEntry
 from proxy.config.substitute import Substitution, is_substituted
 from proxy.config.types import Secret, Veiled
@@ -38,6 +39,7 @@ _OWN_HEADERS = frozenset(["host", "content-length", "connection", "transfer-enco
 _DEEPEST = 64
 _SHOWN_CHARACTERS = 40
 _LARGEST = 10**18
+_NAMED: dict[type, str] = {PluginEntry: "a plugin's", StrategyEntry: "a strategy's"}
 
 _Number = TypeVar("_Number", int, float)
 _Taker = Callable[[Any, Any, Place], Any]
@@ -77,13 +79,18 @@ class _Walk:
         self._by_kind: dict[str, _Taker] = {
             "duration": self._duration,
             "size": self._size,
+            "money": self._money,
+            "share": self._share,
+            "rate": self._rate,
+            "patterns": self._patterns,
             "path": self._path,
             "headers": self._headers,
             "options": self._veiled,
         }
         self._by_struct: dict[type, _Taker] = {
             Credential: self._credential,
-            PluginEntry: self._plugin,
+            PluginEntry: self._named,
+            StrategyEntry: self._named,
         }
 
     def take(self, kind: inspect.Type, raw: Any, place: Place) -> Any:
@@ -122,16 +129,18 @@ class _Walk:
         """Take a bare text for the value."""
         return self._settings(kind, {"value": raw} if isinstance(raw, str) else raw, place)
 
-    def _plugin(self, kind: inspect.StructType, raw: Any, place: Place) -> PluginEntry:
+    def _named(self, kind: inspect.StructType, raw: Any, place: Place) -> Any:
         """Take `name` and `{name: {option: value}}`."""
         if isinstance(raw, str):
-            return PluginEntry(name=raw)
+            return kind.cls(name=self._substitution.expand(raw))
         if not isinstance(raw, dict) or len(raw) != 1:
-            raise _Wrong("must be a plugin's name, or one name with options: {name: {…}}")
+            raise _Wrong(
+                f"must be {_NAMED[kind.cls]} name, or one name with options: {{name: {{…}}}}"
+            )
         (name, given), *_ = raw.items()
         options = next(field.type for field in kind.fields if field.name == "options")
         here = (*place, name)
-        return PluginEntry(name=name, options=self.take(options, given or {}, here))
+        return kind.cls(name=name, options=self.take(options, given or {}, here))
 
     def _dict(self, kind: inspect.DictType, raw: Any, place: Place) -> dict[str, Any]:
         members = _expect(raw, dict, "a mapping")
@@ -170,6 +179,18 @@ class _Walk:
 
     def _size(self, kind: inspect.IntType, raw: Any, _: Place) -> int:
         return _bounded(kind, self._quantity(raw, units.parse_size, "a size"), raw)
+
+    def _money(self, kind: inspect.IntType, raw: Any, _: Place) -> int:
+        return _bounded(kind, self._quantity(raw, units.parse_money, "an amount"), raw)
+
+    def _share(self, kind: inspect.FloatType, raw: Any, _: Place) -> float:
+        return _bounded(kind, self._quantity(raw, units.parse_share, "a share"), raw)
+
+    def _rate(self, kind: inspect.FloatType, raw: Any, _: Place) -> float:
+        return _bounded(kind, self._quantity(raw, units.parse_rate, "a rate"), raw)
+
+    def _patterns(self, kind: inspect.ListType, raw: Any, place: Place) -> list[Any]:
+        return self._list(kind, [raw] if isinstance(raw, str) else raw, place)
 
     def _path(self, kind: inspect.StrType, raw: Any, place: Place) -> str:
         name = self._str(kind, raw, place)

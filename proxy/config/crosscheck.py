@@ -11,9 +11,12 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
+from proxy.config.clauses import clause
 from proxy.config.known import Known
 from proxy.config.problems import Place, Report, quote, unknown
+from proxy.config.resilience import CONDITIONS, Condition
 from proxy.config.structs import Config, Deployment, Key, PluginEntry, Provider, Route
+from proxy.patches import pointer
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HASH = re.compile(r"sha256:[0-9a-f]{64}", re.IGNORECASE)
@@ -93,20 +96,39 @@ def _routes(config: Config, known: Known, report: Report) -> None:
     for name, route in config.routes.items():
         place: Place = ("routes", name)
         _patterns([name], place, report, is_list=False)
-        if route.strategy not in known.strategies:
+        if route.strategy.name not in known.strategies:
             strategies = sorted(known.strategies)
-            message = unknown(route.strategy, "a strategy", strategies, "strategies")
+            message = unknown(route.strategy.name, "a strategy", strategies, "strategies")
             report.add((*place, "strategy"), message)
         for number, deployment in enumerate(route.deployments):
             _deployment(deployment, (*place, "deployments", number), config, report)
-        for group, number, other in _next_routes(route):
+        for where, other in _next_routes(route):
             if other not in config.routes and not report.spoiled(("routes",)):
                 message = unknown(other, "a route", list(config.routes), "routes")
-                report.add((*place, group, number), message)
+                report.add((*place, *where), message)
+        for number, when in enumerate(route.when):
+            _condition(when, (*place, "when", number), report)
+        if sum(split.share for split in route.split) > 1:
+            report.add((*place, "split"), "the shares are more than the whole")
         _chain(route.plugins or [], (*place, "plugins"), known, report)
 
 
+def _condition(condition: Condition, place: Place, report: Report) -> None:
+    """Report a condition that says nothing, and what is no pointer or no comparison in it."""
+    if not any(getattr(condition, what) for what in CONDITIONS):
+        message = f"says nothing; give at least one of {', '.join(CONDITIONS)}"
+        report.add(place, message)
+    for where, wanted in condition.body.items():
+        for read, given in ((pointer, where), (clause, wanted)):
+            try:
+                read(given)
+            except ValueError as error:
+                report.add((*place, "body", where), str(error))
+
+
 def _deployment(deployment: Deployment, place: Place, config: Config, report: Report) -> None:
+    if deployment.when is not None:
+        _condition(deployment.when, (*place, "when"), report)
     if report.spoiled(("providers",)):
         return
     provider = config.providers.get(deployment.provider)
@@ -123,7 +145,7 @@ def _deployment(deployment: Deployment, place: Place, config: Config, report: Re
 
 
 def _circles(config: Config, _: Known, report: Report) -> None:
-    """Report fallbacks that lead back to where they came from."""
+    """Report routes that lead back to where they came from."""
     done: set[str] = set()
     for start in config.routes:
         path = {} if start in done else {start: _followers(config, start)}
@@ -145,16 +167,22 @@ def _circles(config: Config, _: Known, report: Report) -> None:
 
 def _followers(config: Config, name: str) -> Iterator[tuple[Place, str]]:
     """Yield the places and names of the routes that may come after the one called `name`."""
-    for group, number, other in _next_routes(config.routes[name]):
+    for where, other in _next_routes(config.routes[name]):
         if other in config.routes:
-            yield ("routes", name, group, number), other
+            yield ("routes", name, *where), other
 
 
-def _next_routes(route: Route) -> Iterator[tuple[str, int, str]]:
-    for number, name in enumerate(route.fallbacks):
-        yield "fallbacks", number, name
-    for number, name in enumerate(route.context_fallbacks):
-        yield "context_fallbacks", number, name
+def _next_routes(route: Route) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield what may serve in the place of this route: where it is written, and its name."""
+    for group in ("fallbacks", "context_fallbacks", "content_fallbacks", "quota_fallbacks"):
+        for number, name in enumerate(getattr(route, group)):
+            yield (group, number), name
+    for number, when in enumerate(route.when):
+        yield ("when", number, "route"), when.route
+    for number, split in enumerate(route.split):
+        yield ("split", number, "route"), split.route
+    if route.mirror is not None:
+        yield ("mirror", "route"), route.mirror.route
 
 
 def _plugins(config: Config, known: Known, report: Report) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 
+import structlog
+
+from proxy.adapter import Defaults
 from proxy.config.crosscheck import url_problem
 from proxy.config.known import Known
 from proxy.config.problems import Report
@@ -17,7 +21,9 @@ from proxy.config.structs import (
     Route,
     State,
 )
-from proxy.config.types import Secret
+from proxy.config.types import Secret, Veiled
+
+log = structlog.get_logger()
 
 ENVIRONMENT = "environment"
 """What mistakes have for a file where there is none."""
@@ -56,19 +62,60 @@ def discovered_providers(
     """
     found = {}
     for name in sorted(known.adapters, key=lambda name: (name != _PREFERRED, name)):
-        defaults = known.defaults(name)
-        credential = environ.get(defaults.credential_variable, "")
-        base_url = environ.get(defaults.base_url_variable, "")
-        if name == SIMULATOR or not credential or not (base_url or defaults.base_url):
-            continue
-        problem = url_problem(base_url) if base_url else None
-        if problem:
-            report.add((defaults.base_url_variable,), problem)
-        secret = Credential(value=Secret(credential))
-        found[name] = Provider(adapter=name, base_url=base_url, credentials=[secret])
+        if name != SIMULATOR and (provider := _discovered(name, environ, known, report)):
+            found[name] = provider
     if SIMULATOR in known.adapters:
         found[SIMULATOR] = Provider(adapter=SIMULATOR)
     return found
+
+
+def _discovered(
+    name: str, environ: Mapping[str, str], known: Known, report: Report
+) -> Provider | None:
+    """Return the provider of one adapter, if the environment has what it needs."""
+    defaults = known.defaults(name)
+    options = {
+        option: value
+        for option, variables in defaults.options.items()
+        if (value := _first(variables, environ))
+    }
+    credential = _first((defaults.credential_variable, *defaults.also), environ)
+    secrets = [Credential(value=Secret(credential))] if credential else []
+    if not credential and not _machine(name, defaults, environ):
+        return None
+    try:
+        base_url = known.base_url(name, environ.get(defaults.base_url_variable, ""), options)
+        problem = url_problem(base_url) if base_url else None
+    except ValueError as error:
+        base_url, problem = "", str(error)
+    if problem:
+        report.add((defaults.base_url_variable or name,), problem)
+    if not base_url and not defaults.base_url:
+        return None
+    return Provider(adapter=name, base_url=base_url, credentials=secrets, options=Veiled(options))
+
+
+def _machine(name: str, defaults: Defaults, environ: Mapping[str, str]) -> bool:
+    """Whether this machine has a credential of its own, and what is needed to use it."""
+    variable = next((v for v in defaults.machine if environ.get(v)), None)
+    if variable is None:
+        return False
+    if not _installed(defaults.package):
+        reason = f"{variable} is set, but the extra for it is not: pip install 'headgate[{name}]'"
+        log.warning("provider left out", provider=name, reason=reason)
+        return False
+    return True
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # what it is a part of is not there either
+        return False
+
+
+def _first(variables: Iterable[str], environ: Mapping[str, str]) -> str:
+    return next((environ[name] for name in variables if name and environ.get(name)), "")
 
 
 def any_route(providers: Mapping[str, Provider]) -> dict[str, Route]:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import inspect
 
 from proxy.config import units
+from proxy.config.resilience import StrategyEntry
 from proxy.config.structs import Config, Credential, PluginEntry
 from proxy.config.types import Secret
 
@@ -38,6 +39,21 @@ _TEXTS: dict[str, Schema] = {
         "description": "64KiB, 32MiB, 10MB, 1GiB; a bare number is bytes.",
         "type": "string",
         "pattern": f"^(?:{units.SIZE})$",
+    },
+    "money": {
+        "description": "$12.50; a bare number is dollars.",
+        "type": "string",
+        "pattern": f"^(?:{units.MONEY})$",
+    },
+    "share": {
+        "description": "5%; a bare number is a part of one.",
+        "type": "string",
+        "pattern": f"^(?:{units.SHARE})$",
+    },
+    "rate": {
+        "description": "600/m, 10/s, 5000/h; a bare number is a minute's.",
+        "type": "string",
+        "pattern": f"^(?:{units.RATE})$",
     },
 }
 """Texts that stand for other values."""
@@ -97,6 +113,8 @@ class _Writer:
         written = self.write(kind.type)
         if mark in _FORMATS:
             written["anyOf"].insert(1, {"$ref": f"#/$defs/{mark}"})
+        if mark == "patterns":
+            written = {"anyOf": [written, dict(_TEXT)]}
         return {**(kind.extra_json_schema or {}), **written}
 
     def _optional(self, kind: inspect.UnionType) -> Schema:
@@ -112,7 +130,7 @@ class _Writer:
 
     def _shorthand(self, kind: inspect.StructType) -> Schema:
         """Return a struct's schema with the shorter forms a file may use."""
-        if kind.cls is PluginEntry:
+        if kind.cls in (PluginEntry, StrategyEntry):
             options: Schema = {"type": ["object", "null"]}
             entry = {"type": "object", "maxProperties": 1, "minProperties": 1}
             described = {"description": _summary(kind.cls)}
@@ -160,6 +178,9 @@ def _default(field: inspect.Field) -> Schema:
 _FORMATS: dict[str, Callable[[Any], str]] = {
     "duration": units.format_duration,
     "size": units.format_size,
+    "money": units.format_money,
+    "share": units.format_share,
+    "rate": units.format_rate,
 }
 
 

@@ -8,27 +8,39 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
+from proxy.config.base import Settings
+from proxy.config.nearer import NearerRetries, NearerTimeouts
+from proxy.config.resilience import (
+    Adaptive,
+    Breaker,
+    Condition,
+    Hedge,
+    Mirror,
+    Price,
+    Probe,
+    Split,
+    StrategyEntry,
+    When,
+)
 from proxy.config.types import (
     Count,
     CountOrZero,
     Duration,
     DurationOrZero,
     Headers,
+    Money,
     Options,
     Path,
+    Patterns,
+    Rate,
     Secret,
     Size,
 )
 
 
-class _Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What all groups of settings are: unchangeable, by name, without unknown fields."""
-
-
-class Tls(_Settings, frozen=True, kw_only=True):
+class Tls(Settings, frozen=True, kw_only=True):
     """TLS for clients, version 1.2 and newer."""
 
     cert: Annotated[Path, Meta(description="PEM file: the certificate and its chain.")]
@@ -39,7 +51,7 @@ class Tls(_Settings, frozen=True, kw_only=True):
     ] = None
 
 
-class Cors(_Settings, frozen=True, kw_only=True):
+class Cors(Settings, frozen=True, kw_only=True):
     """Which pages of other origins may call the gateway from a browser."""
 
     origins: Annotated[
@@ -48,7 +60,7 @@ class Cors(_Settings, frozen=True, kw_only=True):
     ] = []
 
 
-class Hold(_Settings, frozen=True, kw_only=True):
+class Hold(Settings, frozen=True, kw_only=True):
     """How long the head of a streamed answer waits for the first content.
 
     Until then a failure can still be retried elsewhere and has a status of its own. Whichever
@@ -59,7 +71,7 @@ class Hold(_Settings, frozen=True, kw_only=True):
     bytes: Annotated[Size, Meta(description="At most this much from the vendor.")] = 64 * 1024
 
 
-class Server(_Settings, frozen=True, kw_only=True):
+class Server(Settings, frozen=True, kw_only=True):
     """Where clients are heard, and how long for."""
 
     host: Annotated[str, Meta(description="Address to listen on; 0.0.0.0 is all of them.")] = (
@@ -105,15 +117,22 @@ class Server(_Settings, frozen=True, kw_only=True):
     metrics: Annotated[bool, Meta(description="Whether /metrics answers.")] = True
 
 
-class State(_Settings, frozen=True, kw_only=True):
+class State(Settings, frozen=True, kw_only=True):
     """What several processes know together."""
 
     redis: Annotated[
         Secret, Meta(description="redis://, rediss:// or unix:// URL; empty: each process alone.")
     ] = Secret()
+    prefix: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Before all keys; gateways that share it share their state.",
+        ),
+    ] = "headgate"
 
 
-class Store(_Settings, frozen=True, kw_only=True):
+class Store(Settings, frozen=True, kw_only=True):
     """What outlives the process."""
 
     url: Annotated[
@@ -121,7 +140,7 @@ class Store(_Settings, frozen=True, kw_only=True):
     ] = Secret("sqlite:///headgate.db")
 
 
-class Timeouts(_Settings, frozen=True, kw_only=True):
+class Timeouts(Settings, frozen=True, kw_only=True):
     """How long one attempt on a vendor may take, by phase."""
 
     connect: Annotated[Duration, Meta(description="Name, connection and TLS.")] = 5
@@ -129,12 +148,16 @@ class Timeouts(_Settings, frozen=True, kw_only=True):
         Duration, Meta(description="From the request sent to the first byte of content.")
     ] = 60
     idle: Annotated[Duration, Meta(description="Longest silence within an answer.")] = 60
+    whole: Annotated[
+        Duration | None,
+        Meta(description="The head of an answer that is not streamed; left out: total."),
+    ] = None
     total: Annotated[
         Duration, Meta(description="The whole exchange, with its queue and all its attempts.")
     ] = 600
 
 
-class Retries(_Settings, frozen=True, kw_only=True):
+class Retries(Settings, frozen=True, kw_only=True):
     """How often, and after which wait, a failure before the first content is tried again."""
 
     attempts: Annotated[
@@ -145,33 +168,13 @@ class Retries(_Settings, frozen=True, kw_only=True):
         Meta(description="Wait before trying a deployment again; doubled each time, jittered."),
     ] = 0.5
     backoff_max: Annotated[DurationOrZero, Meta(description="Longest such wait.")] = 8
-
-
-class NearerTimeouts(_Settings, frozen=True, kw_only=True):
-    """Timeouts of a provider, a route or a deployment; what is left out is inherited."""
-
-    connect: Annotated[Duration | None, Meta(description="Name, connection and TLS.")] = None
-    first_token: Annotated[
-        Duration | None, Meta(description="From the request sent to the first byte of content.")
-    ] = None
-    idle: Annotated[Duration | None, Meta(description="Longest silence within an answer.")] = None
-    total: Annotated[
-        Duration | None,
-        Meta(description="The whole exchange, with its queue and all its attempts."),
+    cost: Annotated[
+        Money | None,
+        Meta(description="Most that all tries may cost, by estimate; left out: no limit."),
     ] = None
 
 
-class NearerRetries(_Settings, frozen=True, kw_only=True):
-    """Retries of a provider, a route or a deployment; what is left out is inherited."""
-
-    attempts: Annotated[Count | None, Meta(description="Most tries of one exchange.")] = None
-    backoff: Annotated[
-        DurationOrZero | None, Meta(description="Wait before trying a deployment again.")
-    ] = None
-    backoff_max: Annotated[DurationOrZero | None, Meta(description="Longest such wait.")] = None
-
-
-class Defaults(_Settings, frozen=True, kw_only=True):
+class Defaults(Settings, frozen=True, kw_only=True):
     """The farthest of four levels: defaults, provider, route and deployment, request."""
 
     workers: Annotated[Count, Meta(description="Calls in flight at once, per provider.")] = 64
@@ -179,11 +182,17 @@ class Defaults(_Settings, frozen=True, kw_only=True):
         CountOrZero, Meta(description="Calls that may wait; one more is answered 503 at once.")
     ] = 256
     queue_timeout: Annotated[Duration, Meta(description="Longest wait for a worker.")] = 10
+    queue_bytes: Annotated[
+        Size, Meta(description="Requests in flight and waiting, per provider, all their bytes.")
+    ] = 256 * 1024 * 1024
     timeouts: Timeouts = Timeouts()
     retries: Retries = Retries()
+    breaker: Breaker = Breaker()
+    adaptive: Adaptive = Adaptive()
+    probe: Probe = Probe()
 
 
-class Credential(_Settings, frozen=True, kw_only=True):
+class Credential(Settings, frozen=True, kw_only=True):
     """One key of ours at a vendor. A bare text stands for its value."""
 
     value: Annotated[Secret, Meta(description="The key itself, best as ${NAME} or file:/path.")]
@@ -193,9 +202,15 @@ class Credential(_Settings, frozen=True, kw_only=True):
         Meta(description="Vendor's model names it may be used for, * and ? allowed; empty: all."),
     ] = []
     name: Annotated[str, Meta(description="For logs and the ledger; empty: its number.")] = ""
+    requests: Annotated[
+        Rate | None, Meta(description="The vendor's limit of calls, as 600/m; never exceeded.")
+    ] = None
+    tokens: Annotated[
+        Rate | None, Meta(description="The vendor's limit of tokens, as 200000/m, by estimate.")
+    ] = None
 
 
-class Provider(_Settings, frozen=True, kw_only=True):
+class Provider(Settings, frozen=True, kw_only=True):
     """An account at a vendor, with its own queue, workers and connections."""
 
     adapter: Annotated[
@@ -224,18 +239,28 @@ class Provider(_Settings, frozen=True, kw_only=True):
         CountOrZero | None, Meta(description="Calls that may wait; one more is answered 503.")
     ] = None
     queue_timeout: Annotated[Duration | None, Meta(description="Longest wait for a worker.")] = None
+    queue_bytes: Annotated[
+        Size | None, Meta(description="Requests in flight and waiting, all their bytes.")
+    ] = None
     timeouts: NearerTimeouts = NearerTimeouts()
     retries: NearerRetries = NearerRetries()
+    breaker: Annotated[Breaker | None, Meta(description="When a model is left alone.")] = None
+    adaptive: Annotated[Adaptive | None, Meta(description="A limit that moves.")] = None
+    probe: Annotated[Probe | None, Meta(description="Who asks a resting model.")] = None
+    region: Annotated[
+        str, Meta(description="Where it computes, as eu-west-1; for the tag `region`.")
+    ] = ""
+    drained: Annotated[bool, Meta(description="Whether it gets no new calls.")] = False
 
 
-class PluginEntry(_Settings, frozen=True, kw_only=True):
+class PluginEntry(Settings, frozen=True, kw_only=True):
     """One plugin of a chain; a file writes `name` or `{name: {option: value}}`."""
 
     name: str
     options: Options = {}
 
 
-class Deployment(_Settings, frozen=True, kw_only=True):
+class Deployment(Settings, frozen=True, kw_only=True):
     """A provider and a model there: what a route chooses from."""
 
     provider: Annotated[str, Meta(description="One of `providers`.")]
@@ -254,21 +279,53 @@ class Deployment(_Settings, frozen=True, kw_only=True):
     extra_body: Annotated[Options, Meta(description="Merged in after the provider's.")] = {}
     remove: Annotated[list[str], Meta(description="JSON pointers, beside the provider's.")] = []
     tags: Annotated[dict[str, str], Meta(description="For strategies and the ledger.")] = {}
+    when: Annotated[
+        Condition | None, Meta(description="It only serves requests for which this holds.")
+    ] = None
+    region: Annotated[str, Meta(description="Over the provider's, as eu-west-1.")] = ""
+    price: Annotated[Price | None, Meta(description="Over the list of prices.")] = None
+    drained: Annotated[bool, Meta(description="Whether it gets no new calls.")] = False
     timeouts: NearerTimeouts = NearerTimeouts()
     retries: NearerRetries = NearerRetries()
 
 
-class Route(_Settings, frozen=True, kw_only=True):
+class Route(Settings, frozen=True, kw_only=True):
     """What serves a model name of a client."""
 
     deployments: Annotated[list[Deployment], Meta(min_length=1, description="At least one.")]
-    strategy: Annotated[str, Meta(description="How a deployment is chosen.")] = "priority"
+    strategy: Annotated[StrategyEntry, Meta(description="How a deployment is chosen.")] = (
+        StrategyEntry()
+    )
     fallbacks: Annotated[
         list[str], Meta(description="Routes tried in this order when all of this one failed.")
     ] = []
     context_fallbacks: Annotated[
         list[str], Meta(description="Routes tried in this order when the prompt does not fit.")
     ] = []
+    content_fallbacks: Annotated[
+        list[str], Meta(description="Routes tried in this order when a vendor's filter refused.")
+    ] = []
+    quota_fallbacks: Annotated[
+        list[str],
+        Meta(description="Routes tried first when quotas or rate limits of all are spent."),
+    ] = []
+    when: Annotated[
+        list[When], Meta(description="Routes that serve some requests instead; first match.")
+    ] = []
+    split: Annotated[
+        list[Split], Meta(description="Shares that other routes serve; the rest stays here.")
+    ] = []
+    split_by: Annotated[
+        str,
+        Meta(
+            description="Who stays on one side of a split: `key`, `user` (the body's), `request`, "
+            "or a header's name."
+        ),
+    ] = "key"
+    mirror: Annotated[
+        Mirror | None, Meta(description="A route that gets copies, for comparison.")
+    ] = None
+    hedge: Annotated[Hedge, Meta(description="A second call where the first is slow.")] = Hedge()
     plugins: Annotated[
         list[PluginEntry] | None, Meta(description="A chain of its own; left out: the common one.")
     ] = None
@@ -276,7 +333,7 @@ class Route(_Settings, frozen=True, kw_only=True):
     retries: NearerRetries = NearerRetries()
 
 
-class Key(_Settings, frozen=True, kw_only=True):
+class Key(Settings, frozen=True, kw_only=True):
     """What a client shows to be let in: its `value`, or only the hash of it."""
 
     name: Annotated[str, Meta(description="For logs and the ledger; each only once.")]
@@ -289,9 +346,22 @@ class Key(_Settings, frozen=True, kw_only=True):
     routes: Annotated[
         list[str], Meta(description="Model names it may ask for, * and ? allowed; empty: all.")
     ] = []
+    weight: Annotated[
+        float, Meta(gt=0, description="Its share of a provider's queue: 3 is thrice that of 1.")
+    ] = 1
+    priority: Annotated[
+        int, Meta(ge=0, le=9, description="Class of its calls in a queue; 9 goes first.")
+    ] = 5
+    max_priority: Annotated[
+        int, Meta(ge=0, le=9, description="Highest it may ask for by `x-headgate-priority`.")
+    ] = 9
+    regions: Annotated[
+        Patterns, Meta(description="Regions that may serve it, as eu-*; empty: all.")
+    ] = []
+    admin: Annotated[bool, Meta(description="Whether it may use /admin/api.")] = False
 
 
-class Config(_Settings, frozen=True, kw_only=True):
+class Config(Settings, frozen=True, kw_only=True):
     """The whole configuration of a gateway, checked."""
 
     server: Server = Server()

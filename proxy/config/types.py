@@ -29,6 +29,21 @@ DurationOrZero = Annotated[float, Meta(ge=0, le=_YEAR_S, extra={"kind": "duratio
 Size = Annotated[int, Meta(ge=1, le=2**50, extra={"kind": "size"})]
 """Bytes."""
 
+Money = Annotated[int, Meta(ge=0, le=10**15, extra={"kind": "money"})]
+"""Millionths of a dollar."""
+
+Share = Annotated[float, Meta(gt=0, le=1, extra={"kind": "share"})]
+"""A part of one, more than none: a file may write `5%`."""
+
+ShareOrNone = Annotated[float, Meta(ge=0, le=1, extra={"kind": "share"})]
+"""A part of one, perhaps none."""
+
+Rate = Annotated[float, Meta(gt=0, le=10**12, extra={"kind": "rate"})]
+"""So many a minute: a file may write `600/m`, `10/s` or `5000/h`."""
+
+Patterns = Annotated[list[str], Meta(extra={"kind": "patterns"})]
+"""Names, * and ? allowed; a file may write a single one without the list."""
+
 Path = Annotated[str, Meta(extra={"kind": "path"})]
 """A file of this machine; where it is relative, it starts at the configuration's folder."""
 

@@ -1,4 +1,4 @@
-"""Durations, sizes and money as people write them, and back.
+"""Durations, sizes, money, shares and rates as people write them, and back.
 
 Every parser takes a text or a bare number and raises `ValueError` with a sentence for whoever
 wrote it. Decimal arithmetic keeps `0.1s` and `$0.000001` exact until the very end.
@@ -42,6 +42,11 @@ SIZE = rf"{NUMBER} ?(?:{'|'.join(_BYTES)})|[0-9]+"
 MONEY = rf"\$?{NUMBER}"
 """What `parse_money` takes, as a regular expression of the whole text."""
 
+SHARE = rf"{NUMBER} ?%|{NUMBER}"
+"""What `parse_share` takes, as a regular expression of the whole text."""
+RATE = rf"{NUMBER}/(?:[smh])|{NUMBER}"
+"""What `parse_rate` takes, as a regular expression of the whole text."""
+
 _PART = re.compile(rf"({NUMBER})({'|'.join(_SECONDS)})")
 _LONGEST = 64
 
@@ -84,6 +89,46 @@ def parse_money(value: str | float) -> int:
     if micros != int(micros):
         raise ValueError(f"{_shown(value)} is finer than a millionth of a dollar")
     return int(micros)
+
+
+def parse_share(value: str | float) -> float:
+    """Return a part of one: `5%`; a bare number is the part itself.
+
+    Raises:
+        ValueError: it is something else, or more than the whole.
+    """
+    text = _text(value, SHARE, "a share such as 5% or 0.05")
+    number = Decimal(text.rstrip("% "))
+    share = number / 100 if text.endswith("%") else number
+    if share > 1:
+        raise ValueError(f"{_shown(value)} is more than the whole")
+    return float(share)
+
+
+def parse_rate(value: str | float) -> float:
+    """Return how many a minute: `600/m`, `10/s`, `5000/h`; a bare number is a minute's.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    text = _text(value, RATE, "a rate such as 600/m, 10/s or 5000/h")
+    number, _, unit = text.partition("/")
+    return float(Decimal(number) * 60 / _SECONDS[unit or "m"])
+
+
+def format_money(micros: int) -> str:
+    """Return the shortest text that `parse_money` reads as `micros`."""
+    return f"${(Decimal(micros) / _MICROS).normalize():f}"
+
+
+def format_share(share: float) -> str:
+    """Return a text in per cent that `parse_share` reads as `share`."""
+    return f"{(Decimal(repr(share)) * 100).normalize():f}%"
+
+
+def format_rate(rate: float) -> str:
+    """Return a text that `parse_rate` reads as `rate`."""
+    return f"{Decimal(repr(rate)).normalize():f}/m"
 
 
 def format_duration(seconds: float) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
+from proxy.adapter import Defaults
 from proxy.config.discover import discover
 from proxy.config.known import Known
 from proxy.config.load import load
@@ -57,3 +59,40 @@ def test_a_wrong_variable_is_named(known: Known) -> None:
     assert caught.value.render() == (
         "environment: OPENAI_BASE_URL: must be a URL such as https://api.example.com/v1"
     )
+
+
+def test_any_of_a_vendors_usual_variables_will_do(known: Known) -> None:
+    """The first that has something."""
+    several = known._replace(
+        defaults=lambda name: (
+            known.defaults(name)._replace(also=("OTHER_KEY", "THIRD_KEY"))
+            if name == "anthropic"
+            else known.defaults(name)
+        )
+    )
+    found = discover({"OTHER_KEY": "", "THIRD_KEY": "t"}, several).providers
+    assert found["anthropic"].credentials[0].value.reveal() == "t"
+
+
+def test_a_machine_with_a_credential_of_its_own_is_a_provider(known: Known) -> None:
+    """With the options that the environment has, where what it needs is installed."""
+    machine = Defaults(
+        "https://cloud.example",
+        machine=("CLOUD_PROFILE",),
+        options={"region": ("CLOUD_REGION", "CLOUD_DEFAULT_REGION")},
+        package="json",
+    )
+    cloud = known._replace(
+        adapters=known.adapters | {"cloud"},
+        defaults=lambda name: machine if name == "cloud" else known.defaults(name),
+    )
+    environ = {"CLOUD_PROFILE": "p", "CLOUD_DEFAULT_REGION": "eu"}
+    found = discover(environ, cloud).providers["cloud"]
+    assert (found.credentials, dict(found.options)) == ([], {"region": "eu"})
+    assert "cloud" not in discover({"CLOUD_REGION": "eu"}, cloud).providers
+
+    machine = machine._replace(package="no_such_package.inner")
+    with capture_logs() as told:
+        assert "cloud" not in discover(environ, cloud).providers
+    assert [line["event"] for line in told] == ["provider left out"]
+    assert "headgate[cloud]" in told[0]["reason"]

@@ -110,6 +110,28 @@ MISTAKES = {
     "routes: {'gpt[': {deployments: [{provider: sim}]}}": [
         '1: routes["gpt["]: "gpt[" has a [ or ] without the other'
     ],
+    "routes: {a: {deployments: [{provider: sim, when: {}}]}}": [
+        "1: routes.a.deployments[0].when: says nothing; give at least one of header, tag, key, "
+        "team, body, task"
+    ],
+    "routes: {a: {deployments: [{provider: sim}], when: [{route: a2, body: {max: '>= many'}}]}}": [
+        "1: routes.a.when[0].body.max: `max` is no JSON pointer: it must begin with `/`",
+        '1: routes.a.when[0].route: "a2" is not a route; did you mean "a"? (routes: a)',
+    ],
+    "routes: {a: {deployments: [{provider: sim, when: {body: {/n: '>= many'}}}]}}": [
+        "1: routes.a.deployments[0].when.body[\"/n\"]: >= compares numbers, and 'many' is none"
+    ],
+    "routes: {b: {deployments: [{provider: sim}]}, "
+    "a: {deployments: [{provider: sim}], split: [{route: b, share: 150%}]}}": [
+        '1: routes.a.split[0].share: "150%" is more than the whole'
+    ],
+    "routes: {a: {deployments: [{provider: sim}], mirror: {route: a}}}": [
+        "1: routes.a.mirror.route: fallbacks go in a circle: a → a"
+    ],
+    "providers: {sim: {credentials: [{value: x, requests: 10/year}]}}": [
+        '1: providers.sim.credentials[0].requests: "10/year" is not a rate such as 600/m, 10/s or '
+        "5000/h"
+    ],
     "routes: {a: {strategy: prioritty, deployments: [{provider: sim}]}}": [
         '1: routes.a.strategy: "prioritty" is not a strategy; did you mean "priority"? '
         "(strategies: priority, random, round_robin, weighted)"

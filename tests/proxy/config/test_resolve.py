@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proxy.config.resilience import Adaptive, Breaker, Probe
 from proxy.config.resolve import deployment_retries, deployment_timeouts, provider_limits
 from proxy.config.structs import Config, Retries, Timeouts
 from tests.proxy.config.conftest import Load
@@ -65,6 +66,7 @@ def test_without_any_setting_the_documented_defaults_hold(load_text: Load) -> No
     """A quarter of a thousand may wait for one of 64 workers."""
     config = load_text("providers: {sim: }")
     limits = provider_limits(config, config.providers["sim"])
-    assert limits == (64, 256, 10, Timeouts(), Retries())
+    assert limits[:3] == (64, 256, 10)
+    assert limits[3:] == (2**28, Timeouts(), Retries(), Breaker(), Adaptive(), Probe())
     assert Config().defaults.timeouts == Timeouts(connect=5, first_token=60, idle=60, total=600)
     assert Retries() == Retries(attempts=3, backoff=0.5, backoff_max=8)
