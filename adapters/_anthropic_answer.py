@@ -16,6 +16,7 @@ from proxy import failures
 from proxy.chat import FunctionCall, Reply, ToolCall
 from proxy.errors import UpstreamAuth, UpstreamError
 from proxy.failures import VendorError
+from proxy.resets import Limit
 from proxy.wire import Usage
 
 FINISH_REASONS = MappingProxyType(
@@ -23,6 +24,7 @@ FINISH_REASONS = MappingProxyType(
         "end_turn": "stop",
         "stop_sequence": "stop",
         "pause_turn": "stop",
+        "compaction": "stop",
         "tool_use": "tool_calls",
         "max_tokens": "length",
         "model_context_window_exceeded": "length",
@@ -55,8 +57,21 @@ MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _REFUSED = "The provider's model declined to answer."
 _TOO_LONG = "exceed context limit"
-_ACCOUNT = ("credit balance is too low", "api usage limits")
+_ACCOUNT = ("your credit balance is too low", "you have reached your specified api usage limits")
+_LIMITS = tuple(
+    Limit(f"anthropic-ratelimit-{kind}-remaining", f"anthropic-ratelimit-{kind}-reset")
+    for kind in ("requests", "tokens", "input-tokens", "output-tokens")
+)
+_ACCOUNT_CODES = frozenset(
+    {
+        *("contract_spend_limit_reached", "enforced_spend_limit_reached"),
+        *("linked_organization_billing_unavailable", "linked_organization_spend_limit_reached"),
+        "organization_on_hold",
+    }
+)
+"""What is wrong with the operator's account, by the code beside the words, which may change."""
 _EMPTY = b"{}"
+_COMPACTION = "compaction"
 
 
 class Creation(msgspec.Struct):
@@ -72,23 +87,15 @@ class OutputDetails(msgspec.Struct):
     thinking_tokens: int | None = None
 
 
-class Spent(msgspec.Struct):
-    """The vendor's `usage`; what is absent was said before, or never."""
+class Iteration(msgspec.Struct):
+    """One of the steps an answer took; a `compaction` is in no other number."""
 
+    type: str = ""
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation: Creation | None = None
-    output_tokens_details: OutputDetails | None = None
-
-    def then(self, later: Spent) -> Spent:
-        """Return both: a stream's later report replaces what it repeats."""
-        merged = (getattr(later, name) for name in self.__struct_fields__)
-        earlier = (getattr(self, name) for name in self.__struct_fields__)
-        return Spent(
-            *(old if new is None else new for new, old in zip(merged, earlier, strict=True))
-        )
 
     def normal(self) -> Usage:
         """Return our own form; the vendor counts cached tokens beside the input, not in it."""
@@ -97,15 +104,47 @@ class Spent(msgspec.Struct):
         hour = creation.ephemeral_1h_input_tokens or 0
         minutes = creation.ephemeral_5m_input_tokens or 0
         written = max(self.cache_creation_input_tokens or 0, hour + minutes)
-        details = self.output_tokens_details or OutputDetails()
         return Usage(
             input_tokens=(self.input_tokens or 0) + read + written,
             cached_tokens=read,
             cache_write_5m_tokens=written - hour,
             cache_write_1h_tokens=hour,
             output_tokens=self.output_tokens or 0,
-            reasoning_tokens=details.thinking_tokens or 0,
         )
+
+
+class Spent(Iteration):
+    """The vendor's `usage`; what is absent was said before, or never."""
+
+    output_tokens_details: OutputDetails | None = None
+    iterations: list[Iteration] | None = None
+
+    def then(self, later: Spent) -> Spent:
+        """Return both: a stream's later report replaces what it repeats."""
+        merged = {name: getattr(later, name) for name in self.__struct_fields__}
+        return msgspec.structs.replace(
+            self, **{name: value for name, value in merged.items() if value is not None}
+        )
+
+    def normal(self) -> Usage:
+        """Return our own form, with what the vendor spent on making the conversation shorter."""
+        details = self.output_tokens_details or OutputDetails()
+        usage = msgspec.structs.replace(
+            super().normal(), reasoning_tokens=details.thinking_tokens or 0
+        )
+        for step in self.iterations or ():
+            if step.type == _COMPACTION:
+                usage = _sum(usage, step.normal())
+        return usage
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    names = (
+        *("input_tokens", "cached_tokens", "output_tokens"),
+        *("cache_write_5m_tokens", "cache_write_1h_tokens"),
+    )
+    both = {name: getattr(one, name) + getattr(other, name) for name in names}
+    return msgspec.structs.replace(one, **both)
 
 
 class Citation(msgspec.Struct):
@@ -173,10 +212,19 @@ class StopDetails(msgspec.Struct):
 
 
 class ErrorBody(msgspec.Struct):
-    """The vendor's words for what went wrong."""
+    """The vendor's words for what went wrong, and in `details` its code for programs."""
 
     type: str | None = None
     message: str | None = None
+    details: Any = None
+
+    @property
+    def is_the_accounts(self) -> bool:
+        """Whether it is about the operator's account rather than this request."""
+        code = self.details.get("error_code") if isinstance(self.details, dict) else None
+        said = (self.message or "").lower()
+        worded = said.startswith(_ACCOUNT)  # behind the beginning it may quote the client
+        return self.type == "billing_error" or code in _ACCOUNT_CODES or worded
 
 
 class Answer(msgspec.Struct):
@@ -276,8 +324,10 @@ def failed(
     if status is None:
         status = STATUSES.get(said.type or "", 500)
     message = said.message or said.type or "the provider reported an error without a message"
-    if said.type == "billing_error" or any(words in message.lower() for words in _ACCOUNT):
+    if said.is_the_accounts:
         # The operator's bill is none of the client's business; another provider may serve it.
-        return UpstreamAuth("the provider refused the gateway's account", upstream_status=status)
+        refused = UpstreamAuth("the provider refused the gateway's account", upstream_status=status)
+        refused.failure = "quota"
+        return refused
     code = "context_length_exceeded" if _TOO_LONG in message else None
-    return failures.upstream_error(status, VendorError(message, said.type, code), headers)
+    return failures.upstream_error(status, VendorError(message, said.type, code), headers, _LIMITS)

@@ -57,6 +57,15 @@ def is_url(value: str) -> bool:
     return value.startswith(("https://", "http://"))
 
 
+def is_text(file: File) -> bool:
+    """Whether a file by URL is text, by its name or its URL's: of such the vendor takes none."""
+    url = file.file_data or ""
+    if not is_url(url):
+        return False
+    kind = _type_of(file.filename or "") or _type_of(url.partition("?")[0])
+    return kind.startswith("text/") or kind in _TEXTS
+
+
 def image(url: str, media: Mapping[str, Media]) -> dict[str, Any] | None:
     """Return an image block; None if `url` is no URL of an image."""
     if url in media or url.startswith("data:"):

@@ -77,8 +77,8 @@ def thoughts(message: Message, recall: Recall) -> list[dict[str, Any]]:
 
 
 def name_of(block: dict[str, Any]) -> str:
-    """Return the name of a call, whether it was translated or put back."""
-    name = block["name"]
+    """Return the name of a call, whether translated, put back or written by the client."""
+    name = block.get("name") or ""
     return str(_ANY.decode(name)) if isinstance(name, msgspec.Raw) else str(name)
 
 

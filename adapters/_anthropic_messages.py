@@ -27,8 +27,14 @@ _NATIVE = frozenset(
     {
         *("image", "document", "search_result", "tool_reference", "container_upload"),
         *("thinking", "redacted_thinking", "tool_use", "tool_result", "server_tool_use"),
+        *("web_search_tool_result", "web_fetch_tool_result", "code_execution_tool_result"),
+        *("bash_code_execution_tool_result", "text_editor_code_execution_tool_result"),
+        *("tool_search_tool_result", "advisor_tool_result", "mcp_tool_use", "mcp_tool_result"),
+        *("mcp_tool_listing", "compaction", "fallback", "tool_addition", "tool_removal"),
     }
 )
+"""Blocks of the vendor's own, which pass as the client sent them."""
+
 _CLIENTS = frozenset({"image", "document", "search_result", "tool_result", "container_upload"})
 _FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -87,14 +93,13 @@ class Conversation:
 
     def called(self) -> list[str]:
         """Return the names of all tools that were called, each once."""
-        return list(
-            dict.fromkeys(
-                memory.name_of(block)
-                for message in self.messages
-                for block in message["content"]
-                if block["type"] == "tool_use"
-            )
+        names = dict.fromkeys(
+            memory.name_of(block)
+            for message in self.messages
+            for block in message["content"]
+            if block["type"] == "tool_use"
         )
+        return [name for name in names if name]
 
     # One method for each role.
 

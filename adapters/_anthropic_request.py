@@ -68,6 +68,20 @@ _CHOICES = MappingProxyType({"auto": "auto", "none": "none", "required": "any"})
 _OWN_CHOICES = frozenset({"auto", "any", "tool", "none"})
 _PERSONAL = re.compile(r"@|^\+?[\d\s().-]{7,}$")
 _SEARCH = "web_search_20250305"
+_SEARCHES = frozenset(
+    {
+        *("web_search", "web_search_2025_08_26"),
+        *("web_search_preview", "web_search_preview_2025_03_11"),
+    }
+)
+_OPENAIS = frozenset(
+    {
+        *("apply_patch", "code_interpreter", "computer", "computer_use_preview", "file_search"),
+        *("image_generation", "local_shell", "mcp", "namespace", "programmatic_tool_calling"),
+        *("shell", "tool_search"),
+    }
+)
+"""Tools that OpenAI runs; the vendor's own have a date in their type."""
 
 
 class Draft(NamedTuple):
@@ -244,7 +258,8 @@ def tools(draft: Draft, called: list[str]) -> dict[str, Any]:
         if translated is not None and (allowed is None or translated.get("name") in allowed):
             found.append(translated)
     if "web_search_options" in draft.request:
-        found.append(_search(draft))
+        options = draft.native("web_search_options")
+        found.append(_search(draft, "web_search_options", options))
     if not found and called:
         found = [{"name": name, "input_schema": {"type": "object"}} for name in called]
         choice = {"type": "none"}
@@ -288,10 +303,7 @@ def _tool(draft: Draft, index: int, tool: dict[str, Any]) -> dict[str, Any] | No
     """Return one tool; the vendor's own pass as they are."""
     function = tool.get("function")
     if tool.get("type") != "function" or not isinstance(function, dict):
-        if isinstance(tool.get("custom"), dict):
-            draft.drop(f"tools[{index}]", "tools of free text are not known to this provider")
-            return None
-        return tool
+        return _other(draft, f"tools[{index}]", tool)
     schema = function.get("parameters") or {}
     translated: dict[str, Any] = {"name": function.get("name", "")}
     if function.get("description"):
@@ -303,6 +315,20 @@ def _tool(draft: Draft, index: int, tool: dict[str, Any]) -> dict[str, Any] | No
     translated["input_schema"] = {"type": "object", **schema}
     cached = tool.get("cache_control") or function.get("cache_control")
     return {**translated, "cache_control": cached} if cached else translated
+
+
+def _other(draft: Draft, name: str, tool: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a tool that is no function: OpenAI's search is the vendor's, other tools are not."""
+    kind = tool.get("type")
+    if kind in _SEARCHES:
+        return _search(draft, name, tool)
+    if isinstance(tool.get("custom"), dict):
+        draft.drop(name, "tools of free text are not known to this provider")
+    elif kind in _OPENAIS:
+        draft.drop(name, f"this provider has no tool {kind!r} of OpenAI's")
+    else:
+        return tool
+    return None
 
 
 def _strict(draft: Draft, index: int, schema: dict[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -317,16 +343,18 @@ def _strict(draft: Draft, index: int, schema: dict[str, Any]) -> tuple[dict[str,
     return cleaned, True
 
 
-def _search(draft: Draft) -> dict[str, Any]:
-    """Return the vendor's search for OpenAI's options."""
-    options = draft.native("web_search_options")
+def _search(draft: Draft, name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the vendor's search for OpenAI's options, which the member `name` has."""
     if options.get("search_context_size") not in (None, "medium"):
-        draft.drop("web_search_options.search_context_size", "not known to this provider")
+        draft.drop(f"{name}.search_context_size", "not known to this provider")
     search: dict[str, Any] = {"type": _SEARCH, "name": "web_search"}
     location = options.get("user_location")
     if isinstance(location, dict):
         place = location.get("approximate") or location
         search["user_location"] = {**place, "type": "approximate"}
+    filters = options.get("filters")
+    if isinstance(filters, dict) and filters.get("allowed_domains"):
+        search["allowed_domains"] = filters["allowed_domains"]
     return search
 
 

@@ -117,7 +117,7 @@ class Stream:
         *("_spent", "_stop", "ended", "last", "memory", "usage"),
     )
 
-    def __init__(self, created: int, model: str = "") -> None:
+    def __init__(self, created: int, model: str = "", answer_id: str = "") -> None:
         self.usage: Usage | None = None
         self.ended = False
         self.last = DONE

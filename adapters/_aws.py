@@ -33,12 +33,15 @@ _REGION = re.compile(
     r"//[^/]*\.([a-z]{2,4}(?:-[a-z]+)+-\d)\.(?:vpce\.)?(?:amazonaws\.com|api\.aws)"
 )
 _SESSION_NAME = "headgate"
-_OPTIONS = {"region", "profile", "role_arn", "role_session_name", "external_id"}
+_OPTIONS = {"region", "profile", "role_arn", "session_name", "external_id"}
 _ADDED = ("authorization", "x-amz-date", "x-amz-security-token")
 
 
 class SigV4:
     """Signs the requests of one provider."""
+
+    signs_body = True
+    base_url = ""
 
     def __init__(self, service: str, options: Mapping[str, Any]) -> None:
         """Read the options named in `_OPTIONS`; others are somebody else's.
@@ -112,7 +115,7 @@ class SigV4:
         if role is None:
             return found
         named = {
-            "RoleSessionName": self._options.get("role_session_name") or _SESSION_NAME,
+            "RoleSessionName": self._options.get("session_name") or _SESSION_NAME,
             "ExternalId": self._options.get("external_id"),
         }
         fetcher = AssumeRoleCredentialFetcher(

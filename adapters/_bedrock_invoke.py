@@ -19,6 +19,7 @@ from urllib.parse import quote
 import msgspec
 
 from adapters import _bedrock_errors as errors
+from proxy import embeddings
 from proxy.adapter import Dropped, Headers, Target, UpstreamRequest, UpstreamResponse, header
 from proxy.chat import unsupported
 from proxy.errors import ContentFiltered, InvalidRequest, UpstreamBadResponse, UpstreamFailed
@@ -42,11 +43,13 @@ class Form(NamedTuple):
         found: tells its models by their names.
         build: the request's body; it adds to the list what it leaves out.
         known: the members of the request it looks at.
+        texts: how many texts it takes at once, of which it makes a vector each.
     """
 
     found: re.Pattern[str]
     build: Callable[[Request, Target, list[Dropped]], dict[str, Any]]
     known: frozenset[str]
+    texts: int = 1
 
 
 def invoke(
@@ -57,14 +60,19 @@ def invoke(
     Raises:
         InvalidRequest: the model is of no maker we know, or cannot take the input.
     """
-    form = next((form for form in forms if form.found.search(target.model)), None)
-    if form is None:
-        raise InvalidRequest(f"how to ask {target.model!r} for this is not known", param="model")
+    form = _form(forms, target.model)
     missing = unsupported(request, form.known, _REASON)
     dropped = [member for member in missing if request.raw(member.name) != b'"auto"']
     body = msgspec.json.encode(form.build(request, target, dropped))
     path = f"/model/{quote(target.model, safe='')}/invoke"
     return UpstreamRequest("POST", path, (*headers, *JSON), body, dropped=dropped)
+
+
+def _form(forms: Iterable[Form], model: str) -> Form:
+    found = next((form for form in forms if form.found.search(model)), None)
+    if found is None:
+        raise InvalidRequest(f"how to ask {model!r} for this is not known", param="model")
+    return found
 
 
 def guardrail(target: Target) -> Headers:
@@ -75,6 +83,15 @@ def guardrail(target: Target) -> Headers:
 
 
 # Embeddings
+
+
+def split(request: Request, target: Target) -> Sequence[Request]:
+    """Return requests of as many texts as the model takes.
+
+    Raises:
+        InvalidRequest: the model is of no maker we know, or there are too many texts.
+    """
+    return embeddings.split(request, _form(EMBEDDINGS, target.model).texts)
 
 
 class _Input(msgspec.Struct):
@@ -101,14 +118,7 @@ def _one_text(request: Request) -> str:
     return texts[0]
 
 
-def _floats_alone(request: Request, dropped: list[Dropped]) -> None:
-    """Say that vectors come as numbers; OpenAI's SDKs take them so too."""
-    if request.get("encoding_format", str) == "base64":
-        dropped.append(Dropped("encoding_format", "vectors come as numbers"))
-
-
 def _titan(request: Request, target: Target, dropped: list[Dropped]) -> dict[str, Any]:
-    _floats_alone(request, dropped)
     return {"inputText": _one_text(request)}
 
 
@@ -129,7 +139,6 @@ def _titan_image(request: Request, target: Target, dropped: list[Dropped]) -> di
 
 
 def _nova_vectors(request: Request, target: Target, dropped: list[Dropped]) -> dict[str, Any]:
-    _floats_alone(request, dropped)
     purpose = request.get("embedding_purpose", str) or target.options.get("embedding_purpose")
     parameters: dict[str, Any] = {
         "embeddingPurpose": purpose or "GENERIC_INDEX",
@@ -141,7 +150,6 @@ def _nova_vectors(request: Request, target: Target, dropped: list[Dropped]) -> d
 
 
 def _cohere(request: Request, target: Target, dropped: list[Dropped]) -> dict[str, Any]:
-    _floats_alone(request, dropped)
     sort = request.get("input_type", str) or target.options.get("input_type") or _INPUT_TYPE
     body = {"texts": _texts(request), "input_type": sort, "embedding_types": ["float"]}
     if (truncate := request.get("truncate", str)) is not None:
@@ -170,8 +178,9 @@ EMBEDDINGS = (
         re.compile(r"cohere\.embed-v4"),
         _cohere_4,
         _VECTOR | {"input_type", "dimensions", "truncate"},
+        texts=96,
     ),
-    Form(re.compile(r"cohere\.embed"), _cohere, _VECTOR | {"input_type", "truncate"}),
+    Form(re.compile(r"cohere\.embed"), _cohere, _VECTOR | {"input_type", "truncate"}, texts=96),
 )
 
 
@@ -209,17 +218,8 @@ def embedded(response: UpstreamResponse, created: int) -> Response:
         raise UpstreamBadResponse("the provider sent no embeddings")
     counted = header(response.headers, _TOKENS) or ""
     tokens = int(counted) if counted.isdecimal() else answer.tokens
-    document = {
-        "object": "list",
-        "data": [
-            {"object": "embedding", "index": index, "embedding": vector}
-            for index, vector in enumerate(vectors)
-        ],
-        "model": response.model,
-        "usage": {"prompt_tokens": tokens or 0, "total_tokens": tokens or 0},
-    }
     usage = None if tokens is None else Usage(input_tokens=tokens)
-    return Response(msgspec.json.encode(document), usage)
+    return embeddings.embeddings(response, vectors, usage)
 
 
 def _listed(answer: _Vectors) -> Sequence[msgspec.Raw]:

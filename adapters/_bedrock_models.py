@@ -29,6 +29,7 @@ _SCHEMALESS = re.compile(r"\b(nova-|titan-|meta\.llama|cohere\.command|ai21\.|ja
 # "claude-sonnet-4-5-20250929", "claude-3-7-sonnet", "claude-sonnet-5"; dates are no versions.
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:-(\d{1,2}))?(?!\d)")
 _NEWEST = (99, 0)
+_PROFILE = re.compile(r"^(?:global|us-gov|us|eu|apac|jp|au|ca|in)\.")
 
 BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768}
 """Tokens to think by OpenAI's `reasoning_effort`, for models that want a number."""
@@ -125,6 +126,16 @@ class Model(NamedTuple):
         if budget < _LEAST_BUDGET:
             return f"it needs more than {_LEAST_BUDGET} tokens of max_completion_tokens"
         return Thinking({"thinking": {"type": "enabled", "budget_tokens": budget}})
+
+
+def base(name: str) -> str:
+    """Return the model behind an inference profile's id: counts are of models alone.
+
+    "us.anthropic.claude-sonnet-4-5" is answered with 400, "anthropic.claude-sonnet-4-5" is not.
+
+    Source: https://github.com/pydantic/pydantic-ai/pull/3367 (2026-11-21)
+    """
+    return _PROFILE.sub("", name)
 
 
 def model(name: str) -> Model:

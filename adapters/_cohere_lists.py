@@ -9,7 +9,7 @@ https://docs.cohere.com/v1/reference/rerank (2026-11-21)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,8 @@ from adapters._cohere_wire import Reported, read, said_in
 from adapters._turns import Losses
 from proxy.adapter import Target, UpstreamResponse
 from proxy.chat import unsupported
+from proxy.embeddings import embeddings as embeddings_of
+from proxy.embeddings import split
 from proxy.errors import InvalidRequest, UpstreamBadResponse, UpstreamFailed
 from proxy.wire import Request, Response, Usage
 
@@ -34,6 +36,7 @@ _EMBEDDINGS: Mapping[str, str] = {
 _RERANKING = ("query", "top_n", "max_tokens_per_doc", "priority")
 _FORMS = ("float", "base64", "int8", "uint8", "binary", "ubinary")
 _PURPOSE = "search_document"
+_MOST_TEXTS = 96
 
 
 class _Vectors(msgspec.Struct):
@@ -77,6 +80,15 @@ def embeddings(request: Request, target: Target, losses: Losses) -> dict[str, An
         losses.add("embedding_types", "an answer has room for one of them")
     sent["embedding_types"] = forms[:1] or [request.get("encoding_format", str) or "float"]
     return sent
+
+
+def pieces(request: Request, target: Target) -> Sequence[Request]:
+    """Return requests of as many texts as Cohere takes.
+
+    Raises:
+        InvalidRequest: there are too many.
+    """
+    return split(request, _MOST_TEXTS)
 
 
 def ranking(request: Request, target: Target, losses: Losses) -> tuple[str, dict[str, Any]]:
@@ -129,17 +141,7 @@ def vectors(response: UpstreamResponse, created: int) -> Response:
     given = next((found.embeddings[form] for form in _FORMS if found.embeddings.get(form)), None)
     if given is None:
         raise UpstreamBadResponse("the provider sent no embeddings")
-    usage = found.meta.normal() if found.meta else None
-    document = {
-        "object": "list",
-        "data": [
-            {"object": "embedding", "index": index, "embedding": vector}
-            for index, vector in enumerate(given)
-        ],
-        "model": response.model,
-        "usage": _usage(usage),
-    }
-    return Response(msgspec.json.encode(document), usage)
+    return embeddings_of(response, given, found.meta.normal() if found.meta else None)
 
 
 def ranked(response: UpstreamResponse, created: int) -> Response:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.adapter import Authorizer, Headers, UpstreamRequest
+from proxy.adapter import Authorizer, Headers, Send, UpstreamRequest
 from proxy.errors import UpstreamAuth
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
@@ -30,6 +30,9 @@ _KINDS = {
 
 class Tokens:
     """Keeps one access token and asks for the next one shortly before it expires."""
+
+    signs_body = False
+    base_url = ""
 
     def __init__(
         self,
@@ -77,12 +80,13 @@ class Tokens:
             raise UpstreamAuth("no access token could be had from Google Cloud") from None
 
 
-def authorizer(options: Mapping[str, Any], credential: str) -> Authorizer | None:
+def authorizer(options: Mapping[str, Any], credential: str, send: Send) -> Authorizer | None:
     """Return what asks for tokens, unless the credential is an API key or itself a token.
 
     Args:
         options: `quota_project` names the project that is billed.
         credential: the text of a key file, or nothing: then the machine's own identity.
+        send: not used; the package sends by itself.
 
     Raises:
         ValueError: the credential is no key file, or google-auth is not installed.

@@ -7,13 +7,14 @@ https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embed
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from adapters._gemini_answer import Metadata
 from adapters._gemini_errors import raise_enclosed
+from proxy import embeddings
 from proxy.adapter import Dropped, Headers, Target, UpstreamRequest, UpstreamResponse
 from proxy.chat import unsupported
 from proxy.errors import InvalidRequest, UpstreamBadResponse
@@ -23,6 +24,9 @@ _KNOWN = frozenset(
     {"input", "dimensions", "encoding_format", "task_type", "taskType", "title", "auto_truncate"}
 )
 _TASKS = {"query": "RETRIEVAL_QUERY", "document": "RETRIEVAL_DOCUMENT"}
+_MOST_IN_A_BATCH = 100
+_MOST_PREDICTIONS = 250
+_ONE_BY_ONE = "gemini-embedding-"
 _JSON = ("content-type", "application/json")
 
 
@@ -31,7 +35,7 @@ class _Statistics(msgspec.Struct, gc=False):
 
 
 class _Embedding(msgspec.Struct):
-    values: list[float] = []
+    values: msgspec.Raw = msgspec.Raw(b"[]")
     statistics: _Statistics | None = None
 
 
@@ -127,16 +131,32 @@ def texts(request: Request) -> list[str]:
     return texts
 
 
+def split(request: Request, target: Target) -> Sequence[Request]:
+    """Return requests of as many texts as `batchEmbedContents` takes.
+
+    Raises:
+        InvalidRequest: there are too many.
+    """
+    return embeddings.split(request, _MOST_IN_A_BATCH)
+
+
+def split_predictions(request: Request, target: Target) -> Sequence[Request]:
+    """Return requests of as many texts as `predict` takes: of Gemini's own models, one.
+
+    Raises:
+        InvalidRequest: there are too many.
+    """
+    alone = target.model.rpartition("/")[2].startswith(_ONE_BY_ONE)
+    return embeddings.split(request, 1 if alone else _MOST_PREDICTIONS)
+
+
 def _task(request: Request) -> str | None:
     task = request.get("task_type", str) or request.get("taskType", str)
     return _TASKS.get(task, task) if task else None
 
 
 def _dropped(request: Request, *others: str) -> list[Dropped]:
-    dropped = unsupported(request, _KNOWN.difference(others), "the vendor has nothing like it")
-    if request.get("encoding_format", str) == "base64":
-        dropped.append(Dropped("encoding_format", "numbers come as numbers"))
-    return dropped
+    return unsupported(request, _KNOWN.difference(others), "the vendor has nothing like it")
 
 
 def response(response: UpstreamResponse, created: int) -> Response:
@@ -156,18 +176,7 @@ def response(response: UpstreamResponse, created: int) -> Response:
     if not found:
         raise_enclosed(response.body)
         raise UpstreamBadResponse("the provider's answer holds no embedding")
-    usage = _usage(answer, found)
-    tokens = usage.input_tokens if usage else 0
-    document = {
-        "object": "list",
-        "data": [
-            {"object": "embedding", "index": index, "embedding": one.values}
-            for index, one in enumerate(found)
-        ],
-        "model": response.model,
-        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-    }
-    return Response(msgspec.json.encode(document), usage)
+    return embeddings.embeddings(response, [one.values for one in found], _usage(answer, found))
 
 
 def _usage(answer: _Answer, found: list[_Embedding]) -> Usage | None:

@@ -34,7 +34,7 @@ OPTIONS: Mapping[str, str] = {
 """Members of a request to the model's options; of two for one the later holds."""
 
 _SAME = ("logprobs", "top_logprobs", "think", "keep_alive", "truncate", "shift")
-_OURS = ("think", "keep_alive", "truncate", "shift")
+OURS = ("think", "keep_alive", "truncate", "shift")
 """Options of the provider that are members of a request; all others are options of the model."""
 
 _THINK: Mapping[str, bool | str] = {
@@ -69,7 +69,7 @@ def body(request: Request, target: Target, losses: Losses) -> dict[str, Any]:
         "model": target.model,
         "messages": list(_messages(turns(request), target, losses)),
         "stream": request.stream,
-        **{name: target.options[name] for name in _OURS if name in target.options},
+        **{name: target.options[name] for name in OURS if name in target.options},
     }
     for name in _SAME:
         value = request.raw(name)
@@ -88,7 +88,7 @@ def body(request: Request, target: Target, losses: Losses) -> dict[str, Any]:
 
 def model_options(request: Request, target: Target) -> dict[str, Any]:
     """Return the options of the model: the provider's, the request's, its own `options`."""
-    options = {name: value for name, value in target.options.items() if name not in _OURS}
+    options = {name: value for name, value in target.options.items() if name not in OURS}
     for name, theirs in OPTIONS.items():
         value = request.raw(name)
         if value is not None and value != b"null":

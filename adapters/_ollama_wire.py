@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from adapters._openai_wire import UNREADABLE
+from proxy import failures
 from proxy.chat import FunctionCall, ToolCall
-from proxy.errors import UpstreamBadResponse
+from proxy.errors import UpstreamBadResponse, UpstreamError, UpstreamFailed
+from proxy.failures import VendorError
 from proxy.wire import Usage
 
 T = TypeVar("T")
@@ -42,11 +44,11 @@ class Message(msgspec.Struct):
     tool_calls: list[_Call] | None = None
 
 
-class _Likelihood(msgspec.Struct):
+class Likelihood(msgspec.Struct):
     token: str = ""
     logprob: float = 0.0
     bytes: list[int] | None = None
-    top_logprobs: list[_Likelihood] | None = None
+    top_logprobs: list[Likelihood] | None = None
 
     def document(self) -> dict[str, Any]:
         """Return it in OpenAI's form."""
@@ -66,7 +68,7 @@ class Line(msgspec.Struct):
     prompt_eval_count: int | None = None
     prompt_eval_cached_count: int | None = None
     eval_count: int | None = None
-    logprobs: list[_Likelihood] | None = None
+    logprobs: list[Likelihood] | None = None
     error: Any = None
     status_code: Any = None
 
@@ -96,7 +98,6 @@ class Line(msgspec.Struct):
 
 class Vectors(msgspec.Struct):
     embeddings: list[msgspec.Raw] | None = None
-    data: msgspec.Raw = msgspec.Raw(b"")
     model: str = ""
     prompt_eval_count: int | None = None
     error: Any = None
@@ -116,6 +117,15 @@ _TEXT = msgspec.json.Decoder(str)
 LINE = msgspec.json.Decoder(Line)
 VECTORS = msgspec.json.Decoder(Vectors)
 MODELS = msgspec.json.Decoder(Models)
+
+
+def failed(given: object, status: object) -> UpstreamError:
+    """Return the error that stands in a 200; some servers say which status it has."""
+    message = given.get("message") if isinstance(given, dict) else given
+    said = VendorError(str(message or "the provider reported an error without a message"))
+    if isinstance(status, int) and 400 <= status < 600:
+        return failures.upstream_error(status, said)
+    return UpstreamFailed(said.message)
 
 
 def _digest(*parts: str) -> str:

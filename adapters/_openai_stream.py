@@ -2,6 +2,7 @@
 
 Stream       chunks of chat and completions; `[DONE]` ends them
 EventStream  events with a type; one of those that end an answer ends them
+SoundStream  the same of sounds, or chunks that `[DONE]` ends
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class Stream:
         self,
         created: int,
         model: str = "",
+        answer_id: str = "",
         *,
         decode: Callable[[bytes], Peek] = PEEK,
         marker: bool = True,
@@ -155,20 +157,22 @@ _TERMINAL = frozenset({
     "response.incomplete",
     "response.failed",
     "image_generation.completed",
+    "image_edit.completed",
     "speech.audio.done",
+    "transcript.text.done",
 })  # fmt: skip
 
 
 class EventStream:
-    """Events of the Responses API, of images and of speech; a terminal event ends them.
+    """Events of the Responses API, of images and of sounds; a terminal event ends them.
 
-    Source: https://platform.openai.com/docs/api-reference/responses-streaming and
-    .../images-streaming (2026-11-21)
+    Source: https://platform.openai.com/docs/api-reference/responses-streaming,
+    .../images-streaming and .../audio (2026-11-21)
     """
 
     __slots__ = ("_opened", "ended", "last", "memory", "usage")
 
-    def __init__(self, created: int, model: str = "") -> None:
+    def __init__(self, created: int, model: str = "", answer_id: str = "") -> None:
         self.usage: Usage | None = None
         self.last = b""
         self.memory: dict[str, bytes] = {}
@@ -196,6 +200,8 @@ class EventStream:
         if seen.type in _TERMINAL:
             self.ended = True
             self._count(seen)
+        elif seen.usage is not None:
+            self._count(seen)
         return (Chunk(event.data, block=event.block, content=self._opened),)
 
     def close(self) -> Sequence[Chunk]:
@@ -215,3 +221,24 @@ class EventStream:
             images = (self.usage.images if self.usage else 0) + 1
             usage = msgspec.structs.replace(usage or Usage(), images=images)
         self.usage = usage or self.usage
+
+
+class SoundStream(EventStream):
+    """Events of sounds; some servers have chunks without a type, and `[DONE]` ends those.
+
+    Source: https://docs.vllm.ai/en/stable/serving/openai_compatible_server.html (2026-11-21)
+    """
+
+    __slots__ = ()
+
+    def feed(self, event: Event) -> Sequence[Chunk]:
+        """Take one event and return the chunk it is.
+
+        Raises:
+            UpstreamBadResponse: the event is no JSON object.
+            UpstreamError: it is an error.
+        """
+        if event.data == _DONE and not self.ended:
+            self.ended, self.last = True, event.block
+            return ()
+        return super().feed(event)

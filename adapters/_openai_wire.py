@@ -55,6 +55,7 @@ class ReportedUsage(msgspec.Struct):
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
     input_tokens_details: _Details | None = None
+    input_token_details: _Details | None = None
     output_tokens_details: _Details | None = None
     cached_tokens: int | None = None
     prompt_cache_hit_tokens: int | None = None
@@ -70,7 +71,8 @@ class ReportedUsage(msgspec.Struct):
         input, or else reasoning of the output. Some count more tokens as cached than the
         prompt has: a prefix of their own, which they do not charge.
         """
-        into = self.prompt_tokens_details or self.input_tokens_details or _NO_DETAILS
+        said = self.prompt_tokens_details or self.input_tokens_details
+        into = said or self.input_token_details or _NO_DETAILS
         out = self.completion_tokens_details or self.output_tokens_details or _NO_DETAILS
         output = self.completion_tokens or self.output_tokens or 0
         given = self.prompt_tokens or self.input_tokens

@@ -5,21 +5,36 @@ what is different there. What a vendor refuses is left out only where the answer
 without it; all else goes to the vendor, which says itself what it cannot do.
 
 The role "developer" is OpenAI's own: wherever a vendor does not document it, it is sent as
-"system". `max_completion_tokens` is renamed wherever only `max_tokens` is documented.
+"system". `max_completion_tokens` is renamed wherever only `max_tokens` is documented. Thoughts
+pass under the vendor's own name for them, `reasoning_content` or `reasoning`. Where a vendor has
+several regions, the row has the international one and the README names the others.
 
-Sources, all of 2026-11-21: console.groq.com/docs/openai, api-docs.deepseek.com,
-docs.x.ai/docs/api-reference, docs.together.ai/reference, docs.fireworks.ai/api-reference,
-docs.perplexity.ai/api-reference, openrouter.ai/docs/api-reference,
-inference-docs.cerebras.ai/resources/openai,
-docs.sambanova.ai/docs/en/features/openai-compatibility,
-docs.tokenfactory.nebius.com, platform.moonshot.ai/docs/api/chat, docs.z.ai/api-reference,
-alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope,
-docs.vllm.ai/en/stable/serving/openai_compatible_server.html,
-docs.sglang.ai/basic_usage/openai_api.html,
-github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md,
-lmstudio.ai/docs/app/api/endpoints/openai, docs.api.nvidia.com/nim/reference,
-vercel.com/docs/ai-gateway/openai-compat, docs.hyperbolic.xyz, novita.ai/docs,
-docs.voyageai.com/reference.
+Sources, all of 2026-11-26:
+alibaba     alibabacloud.com/help/en/model-studio/api-compatibility-upgrade-notice and
+            .../compatibility-of-openai-with-dashscope: both names of the limit, responses
+cerebras    inference-docs.cerebras.ai/resources/openai: what is a 400, no role "developer"
+deepseek    api-docs.deepseek.com/api/create-completion: fill-in-the-middle is beta, by `suffix`
+fireworks   docs.fireworks.ai/tools-sdks/openai-compatibility, .../api-reference
+groq        console.groq.com/docs/openai: what is a 400, names of messages too
+llamacpp    github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+lmstudio    lmstudio.ai/docs/app/api/endpoints/openai
+moonshot    platform.kimi.ai/docs/api/chat, .../responses
+nebius      docs.tokenfactory.nebius.com/api-reference/inference
+novita      novita.ai/docs/api-reference/model-apis-llm-create-chat-completion
+nvidia      docs.api.nvidia.com/nim/reference
+openrouter  openrouter.ai/docs/api-reference
+perplexity  docs.perplexity.ai/docs/grounded-llm/openai-compatibility: responses are its agents,
+            .../docs/sonar/openai-compatibility: chat
+sambanova   docs.sambanova.ai/docs/en/features/openai-compatibility: what is ignored, and
+            .../api-reference/completions/create-completion
+sglang      docs.sglang.ai/basic_usage/openai_api.html
+together    docs.together.ai/docs/inference/openai-compatibility: the host is api.together.ai
+vercel      vercel.com/docs/ai-gateway/sdks-and-apis/openai-chat-completions
+vllm        docs.vllm.ai/en/stable/serving/openai_compatible_server.html
+voyage      docs.voyageai.com/reference/embeddings-api, .../reranker-api: other names
+xai         docs.x.ai/developers/rest-api-reference/inference, .../inference/legacy
+zai         docs.z.ai/api-reference, docs.z.ai/guides/develop/openai/python
+hyperbolic  docs.hyperbolic.xyz
 """
 
 from __future__ import annotations
@@ -29,16 +44,28 @@ from functools import partial
 from types import MappingProxyType
 
 from adapters.openai import Quirks, Variant, variant
-from proxy.adapter import Defaults
+from proxy.adapter import Defaults, Passing
 
 _TEXT = ("chat", "completions")
+_HEARING = ("transcriptions", "translations")
 _REFUSED = "refused with status 400"
+_IGNORED = "ignored by this provider"
+_UNSUPPORTED = "not supported by this provider"
 _OLDER = MappingProxyType({"max_completion_tokens": "max_tokens"})
+_LLAMACPP = frozenset(
+    {
+        *("apply-template", "completion", "detokenize", "embedding", "health", "infill"),
+        *("lora-adapters", "metrics", "props", "reranking", "slots", "tokenize"),
+    }
+)
+_SGLANG = frozenset({"generate", "get_model_info", "health"})
+_VLLM = frozenset({"detokenize", "health", "metrics", "pooling", "score", "tokenize", "version"})
+"""What these servers have beside `/v1`."""
 
 _ROWS: Mapping[str, tuple[Defaults, Quirks]] = {
     "alibaba": (
         Defaults("https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY"),
-        Quirks(("chat", "embeddings"), renames=_OLDER, developer=False),
+        Quirks((*_TEXT, "embeddings", "responses"), developer=False),
     ),
     "cerebras": (
         Defaults("https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"),
@@ -55,7 +82,12 @@ _ROWS: Mapping[str, tuple[Defaults, Quirks]] = {
     ),
     "deepseek": (
         Defaults("https://api.deepseek.com", "DEEPSEEK_API_KEY"),
-        Quirks(("chat", "responses"), renames=_OLDER, developer=False),
+        Quirks(
+            (*_TEXT, "responses"),
+            paths={"completions": "/beta/completions"},
+            renames=_OLDER,
+            developer=False,
+        ),
     ),
     "fireworks": (
         Defaults("https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"),
@@ -64,13 +96,14 @@ _ROWS: Mapping[str, tuple[Defaults, Quirks]] = {
     "groq": (
         Defaults("https://api.groq.com/openai/v1", "GROQ_API_KEY"),
         Quirks(
-            ("chat", "responses", "speech"),
+            ("chat", "responses", "speech", *_HEARING),
             refuses={
                 "logit_bias": _REFUSED,
                 "logprobs": _REFUSED,
                 "top_logprobs": _REFUSED,
             },
             thoughts=False,
+            names=False,
             usage_in="x_groq",
         ),
     ),
@@ -79,7 +112,7 @@ _ROWS: Mapping[str, tuple[Defaults, Quirks]] = {
         Quirks(_TEXT, renames=_OLDER, developer=False),
     ),
     "llamacpp": (
-        Defaults("http://localhost:8080/v1"),
+        Defaults("http://localhost:8080/v1", passing=Passing(beside=_LLAMACPP)),
         Quirks((*_TEXT, "embeddings", "rerank", "responses"), developer=False),
     ),
     "lmstudio": (
@@ -88,15 +121,15 @@ _ROWS: Mapping[str, tuple[Defaults, Quirks]] = {
     ),
     "moonshot": (
         Defaults("https://api.moonshot.ai/v1", "MOONSHOT_API_KEY"),
-        Quirks(("chat",), developer=False),
+        Quirks(("chat", "responses"), developer=False),
     ),
     "nebius": (
         Defaults("https://api.tokenfactory.nebius.com/v1", "NEBIUS_API_KEY"),
         Quirks((*_TEXT, "embeddings", "images"), renames=_OLDER, developer=False),
     ),
     "novita": (
-        Defaults("https://api.novita.ai/v3/openai", "NOVITA_API_KEY"),
-        Quirks((*_TEXT, "embeddings"), renames=_OLDER, developer=False),
+        Defaults("https://api.novita.ai/openai/v1", "NOVITA_API_KEY"),
+        Quirks((*_TEXT, "embeddings", "rerank"), renames=_OLDER, developer=False),
     ),
     "nvidia": (
         Defaults("https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY"),
@@ -104,13 +137,13 @@ _ROWS: Mapping[str, tuple[Defaults, Quirks]] = {
     ),
     "openrouter": (
         Defaults("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
-        Quirks((*_TEXT, "embeddings", "responses", "rerank", "speech")),
+        Quirks((*_TEXT, "embeddings", "responses", "rerank", "speech", "transcriptions")),
     ),
     "perplexity": (
         Defaults("https://api.perplexity.ai", "PERPLEXITY_API_KEY"),
         Quirks(
-            ("chat", "embeddings"),
-            paths={"embeddings": "/v1/embeddings"},
+            ("chat", "embeddings", "responses"),
+            paths={"embeddings": "/v1/embeddings", "responses": "/v1/responses"},
             renames=_OLDER,
             developer=False,
             marker=False,
@@ -118,16 +151,24 @@ _ROWS: Mapping[str, tuple[Defaults, Quirks]] = {
     ),
     "sambanova": (
         Defaults("https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY"),
-        Quirks(("chat", "embeddings", "responses"), renames=_OLDER, developer=False),
+        Quirks(
+            (*_TEXT, "embeddings", "responses", *_HEARING),
+            refuses={
+                "frequency_penalty": _IGNORED,
+                "logit_bias": _IGNORED,
+                "presence_penalty": _IGNORED,
+            },
+            developer=False,
+        ),
     ),
     "sglang": (
-        Defaults("http://localhost:30000/v1"),
-        Quirks((*_TEXT, "embeddings", "rerank"), developer=False),
+        Defaults("http://localhost:30000/v1", passing=Passing(beside=_SGLANG)),
+        Quirks((*_TEXT, "embeddings", "rerank", "responses"), developer=False),
     ),
     "together": (
-        Defaults("https://api.together.xyz/v1", "TOGETHER_API_KEY"),
+        Defaults("https://api.together.ai/v1", "TOGETHER_API_KEY"),
         Quirks(
-            (*_TEXT, "embeddings", "images", "rerank", "speech"),
+            (*_TEXT, "embeddings", "images", "rerank", "speech", *_HEARING),
             renames=_OLDER,
             developer=False,
         ),
@@ -137,20 +178,26 @@ _ROWS: Mapping[str, tuple[Defaults, Quirks]] = {
         Quirks(("chat", "embeddings", "responses"), omits_reasoning=True),
     ),
     "vllm": (
-        Defaults("http://localhost:8000/v1"),
-        Quirks((*_TEXT, "embeddings", "responses", "rerank"), developer=False),
+        Defaults("http://localhost:8000/v1", passing=Passing(beside=_VLLM)),
+        Quirks((*_TEXT, "embeddings", "responses", "rerank", *_HEARING), developer=False),
     ),
     "voyage": (
         Defaults("https://api.voyageai.com/v1", "VOYAGE_API_KEY"),
-        Quirks(("embeddings", "rerank")),
+        Quirks(
+            ("embeddings", "rerank"),
+            renames={"dimensions": "output_dimension", "top_n": "top_k"},
+        ),
     ),
     "xai": (
         Defaults("https://api.x.ai/v1", "XAI_API_KEY"),
-        Quirks((*_TEXT, "embeddings", "images", "responses")),
+        Quirks(
+            (*_TEXT, "embeddings", "images", "image_edits", "responses"),
+            refuses={"logit_bias": _UNSUPPORTED},
+        ),
     ),
     "zai": (
         Defaults("https://api.z.ai/api/paas/v4", "ZAI_API_KEY"),
-        Quirks(("chat", "images"), renames=_OLDER, developer=False),
+        Quirks(("chat", "images", "transcriptions"), renames=_OLDER, developer=False),
     ),
 }
 

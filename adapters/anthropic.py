@@ -3,6 +3,7 @@
 System and developer messages become `system`, tools, images, documents and thinking become
 Claude's own, and what OpenAI has no word for passes as the client sent it. Claude on Vertex AI
 and on Bedrock's InvokeModel imports `body`, `betas`, `response` and `Stream` from here.
+Counts are of a body without what is the answer's.
 
 Options of the provider:
     version: the `anthropic-version` header; "2023-06-01" by default, the last version that
@@ -16,7 +17,8 @@ https://platform.claude.com/docs/en/build-with-claude/streaming (2026-11-21)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -29,11 +31,13 @@ from adapters._anthropic_answer import FINISH_REASONS
 from adapters._anthropic_messages import Conversation
 from adapters._anthropic_models import traits
 from adapters._anthropic_stream import Stream
+from proxy import counting
 from proxy.adapter import (
     Defaults,
     Dropped,
     Headers,
     Operation,
+    Passing,
     Target,
     UpstreamRequest,
     UpstreamResponse,
@@ -49,6 +53,7 @@ __all__ = [
     "authorize",
     "betas",
     "body",
+    "counted",
     "defaults",
     "error",
     "links",
@@ -61,6 +66,7 @@ defaults = Defaults(
     credential_variable="ANTHROPIC_API_KEY",
     base_url_variable="ANTHROPIC_BASE_URL",
     base_path="/v1",
+    passing=Passing(links=frozenset({"results_url"})),
 )
 
 VERSION = "2023-06-01"
@@ -68,6 +74,19 @@ _OAUTH = "sk-ant-oat"
 _OAUTH_BETA = "oauth-2025-04-20"
 _JSON = ("content-type", "application/json")
 _REASON = "not supported by this provider's API"
+_LINK = re.compile(rb'http:\\?/|"file"')
+_UNCOUNTED = "this provider does not count it"
+
+COUNTED = frozenset(
+    {
+        *("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config"),
+        *("cache_control", "context_management", "mcp_servers", "speed"),
+    }
+)
+"""Members of a body that a count takes.
+
+Source: https://platform.claude.com/docs/en/api/messages-count-tokens (2026-11-21)
+"""
 
 _MEMBER_BETAS = MappingProxyType(
     {
@@ -111,6 +130,24 @@ def request(request: Request, target: Target) -> UpstreamRequest:
     document, dropped = body(request, target)
     if request.stream:
         document["stream"] = True
+    encoded = msgspec.json.encode(document)
+    headers = _headers(document, request, target)
+    return UpstreamRequest("POST", "/messages", headers, encoded, dropped=dropped)
+
+
+def _count(request: Request, target: Target) -> UpstreamRequest:
+    """Build a request for a count; `request` is one for a chat.
+
+    Raises:
+        InvalidRequest: the client's request is none.
+    """
+    document, dropped = counted(*body(request, target))
+    encoded = msgspec.json.encode(document)
+    headers = _headers(document, request, target)
+    return UpstreamRequest("POST", "/messages/count_tokens", headers, encoded, dropped=dropped)
+
+
+def _headers(document: Mapping[str, Any], request: Request, target: Target) -> Headers:
     wanted = betas(document, target, _listed(request.get("anthropic_beta", Any)))
     if target.credential.startswith(_OAUTH):
         wanted.append(_OAUTH_BETA)
@@ -120,8 +157,7 @@ def request(request: Request, target: Target) -> UpstreamRequest:
         wanted = list(dict.fromkeys([*_listed(configured), *wanted]))
     if wanted:
         headers["anthropic-beta"] = ",".join(wanted)
-    encoded = msgspec.json.encode(document)
-    return UpstreamRequest("POST", "/messages", (*headers.items(), _JSON), encoded, dropped=dropped)
+    return (*headers.items(), _JSON)
 
 
 def body(
@@ -171,6 +207,14 @@ def body(
     return document, dropped
 
 
+def counted(
+    document: Mapping[str, Any], dropped: Sequence[Dropped]
+) -> tuple[dict[str, Any], list[Dropped]]:
+    """Return what of a body is counted; the rest is the answer's, or has no count."""
+    lost = [Dropped(name, _UNCOUNTED) for name in ("container",) if name in document]
+    return {name: document[name] for name in document if name in COUNTED}, [*dropped, *lost]
+
+
 def _thinks(members: Mapping[str, Any]) -> bool:
     return members.get("thinking", {}).get("type") in ("enabled", "adaptive")
 
@@ -216,11 +260,17 @@ def links(request: Request) -> list[str]:
     return [url for url in found if files.is_url(url)]
 
 
-def _unsafe_links(request: Request) -> list[str]:
-    """Return those that the vendor does not fetch itself: it wants TLS."""
-    if b"http://" not in request.body and b"http:\\/\\/" not in request.body:
+def _unfetched(request: Request) -> list[str]:
+    """Return those that the vendor does not fetch itself: it wants TLS, and texts inside."""
+    if _LINK.search(request.body) is None:
         return []
-    return [url for url in links(request) if url.startswith("http://")]
+    texts = {
+        part.file.file_data
+        for message in request.view(ChatRequest).messages
+        for part in message.parts
+        if part.file is not None and files.is_text(part.file)
+    }
+    return [url for url in links(request) if url.startswith("http://") or url in texts]
 
 
 # Vendor to OpenAI
@@ -259,4 +309,9 @@ def error(response: UpstreamResponse) -> UpstreamError:
     return answers.failed(response.status, said, response.headers)
 
 
-operations = {"chat": Operation(request, response, Stream, SSE, media=_unsafe_links)}
+_CHAT = Operation(request, response, Stream, SSE, media=_unfetched)
+
+operations = {
+    "chat": _CHAT,
+    "input_tokens": counting.operation(_count, ("input_tokens",), _CHAT),
+}

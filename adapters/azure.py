@@ -19,6 +19,7 @@ Source: https://learn.microsoft.com/azure/ai-foundry/openai/reference and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
@@ -29,13 +30,15 @@ import msgspec
 
 from adapters import openai
 from adapters._openai_wire import UNREADABLE, words
-from adapters.openai import JSON, OURS, PATHS, Quirks
+from adapters.openai import OURS, PATHS, Quirks
 from proxy import failures
 from proxy.adapter import (
     Authorizer,
     Defaults,
     Headers,
     Operation,
+    Passing,
+    Send,
     Target,
     UpstreamRequest,
     UpstreamResponse,
@@ -47,14 +50,26 @@ from proxy.wire import Request
 defaults = Defaults(
     credential_variable="AZURE_OPENAI_API_KEY",
     base_url_variable="AZURE_OPENAI_ENDPOINT",
+    passing=Passing(openai_path="/openai/v1"),
 )
 
-OPERATIONS = ("chat", "completions", "embeddings", "responses", "images", "speech")
+_OF_THE_PATHS = re.compile(r"/openai(?:/.*)?$")
+
+
+def base_url(given: str, options: Mapping[str, Any]) -> str:
+    """Return the resource of an endpoint as the portal shows it: `…/openai/v1`, a deployment's."""
+    return _OF_THE_PATHS.sub("", given.rstrip("/"))
+
+
+OPERATIONS = (
+    *("chat", "completions", "embeddings", "responses", "input_tokens", "images", "image_edits"),
+    *("speech", "transcriptions", "translations"),
+)
 SCOPE = "https://cognitiveservices.azure.com/.default"
 
 _MODELS = "models"
 _MODELS_VERSION = "2024-05-01-preview"
-_WITHOUT_DEPLOYMENT = frozenset({"responses"})
+_WITHOUT_DEPLOYMENT = frozenset({"responses", "input_tokens"})
 _FIRST_WITH_STREAM_OPTIONS = "2024-09"
 _OLD = Quirks(stream_options=False)
 _PASS_ON = ("extra-parameters", "pass-through")  # else what the service does not know is a 400
@@ -77,7 +92,8 @@ def _request(operation: str, request: Request, target: Target) -> UpstreamReques
     dated = isinstance(version, str) and not models
     quirks = _OLD if dated and str(version) < _FIRST_WITH_STREAM_OPTIONS else OURS
     body, dropped = openai.body(operation, request, target, quirks)
-    headers = (*authorize(target), JSON, *((_PASS_ON,) if models else ()))
+    kind = ("content-type", request.content_type)
+    headers = (*authorize(target), kind, *((_PASS_ON,) if models else ()))
     path = _path(operation, target.model, str(version or ""), models)
     return UpstreamRequest("POST", path, headers, body, dropped=dropped)
 
@@ -95,6 +111,9 @@ def _path(operation: str, deployment: str, version: str, models: bool) -> str:
 
 class Entra:
     """Tokens of Entra ID; azure-identity keeps one until it is about to expire."""
+
+    signs_body = False
+    base_url = ""
 
     def __init__(self, identity: Any, failure: type[Exception], scope: str) -> None:
         """Use `identity`, whose refusals are `failure`s."""
@@ -115,7 +134,7 @@ class Entra:
         return (("authorization", f"Bearer {token.token}"),)
 
 
-def authorizer(options: Mapping[str, Any], credential: str) -> Authorizer | None:
+def authorizer(options: Mapping[str, Any], credential: str, send: Send) -> Authorizer | None:
     """Return what asks Entra ID for tokens, if the options say so and there is no key.
 
     Raises:
@@ -177,7 +196,14 @@ def _filtered(body: bytes) -> bool:
 
 def _operation(name: str) -> Operation:
     response = openai.RESPONSES.get(name, openai.response)
-    return Operation(partial(_request, name), response, openai.stream(name), SSE, forwards=True)
+    return Operation(
+        partial(_request, name),
+        response,
+        openai.stream(name),
+        SSE,
+        forwards=True,
+        by_type=name in openai.SOUNDS,
+    )
 
 
 operations = {name: _operation(name) for name in OPERATIONS}

@@ -9,9 +9,9 @@ extra `bedrock`) finds: environment, profile, container, instance, or a role to 
 
 A provider's options:
 
-    region               of a `base_url` that does not name one
+    region               where it computes; us-east-1 unless given, or named by `base_url`
     profile              of the AWS configuration files
-    role_arn             of a role to be assumed, with role_session_name and external_id
+    role_arn             of a role to be assumed, with session_name and external_id
     guardrailConfig      and the other members of `_bedrock_request.NATIVE`, as Converse has them
     input_type           of Cohere's embeddings, unless the request says one
     embedding_purpose    of Nova's, likewise
@@ -23,9 +23,11 @@ and API_runtime_ConverseStream.html (2026-11-21)
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -35,13 +37,19 @@ from adapters import _bedrock_answers as answers
 from adapters import _bedrock_errors as errors
 from adapters import _bedrock_invoke as invoke
 from adapters import _bedrock_media as media
+from adapters import _bedrock_models as models
 from adapters import _bedrock_wire as wire
 from adapters._bedrock_request import Body
+from proxy import counting, embeddings
 from proxy.adapter import (
     Authorizer,
     Defaults,
+    Dropped,
     Headers,
     Operation,
+    Passing,
+    Pieces,
+    Send,
     Target,
     UpstreamRequest,
     UpstreamResponse,
@@ -56,13 +64,40 @@ from proxy.wire import Chunk, Request, Response, Usage
 defaults = Defaults(
     base_url="https://bedrock-runtime.us-east-1.amazonaws.com",
     credential_variable="AWS_BEARER_TOKEN_BEDROCK",
+    passing=Passing(openai_path="/openai/v1"),
+    machine=("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+    options=MappingProxyType({"region": ("AWS_REGION", "AWS_DEFAULT_REGION")}),
+    package="botocore",
 )
+
+_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}")
+
+
+def base_url(given: str, options: Mapping[str, Any]) -> str:
+    """Return the base URL of the region that the options name, unless one is given.
+
+    Raises:
+        ValueError: the region is none.
+
+    Source: https://docs.aws.amazon.com/general/latest/gr/bedrock.html (2026-11-26)
+    """
+    region = options.get("region")
+    if given or region is None:
+        return given
+    if not isinstance(region, str) or not _REGION.fullmatch(region):
+        raise ValueError(f"options.region must be a region such as eu-central-1, not {region!r}")
+    suffix = ".cn" if region.startswith("cn-") else ""
+    return f"https://bedrock-runtime.{region}.amazonaws.com{suffix}"
+
 
 _STREAM = (
     ("content-type", "application/json"),
     ("accept", "application/vnd.amazon.eventstream"),
 )
 _SERVICE = "bedrock"  # what signatures are for
+
+COUNTED = ("messages", "system", "toolConfig", "additionalModelRequestFields")
+"""Members of Converse's body that CountTokens takes."""
 
 _ANSWER = msgspec.json.Decoder(wire.Answer)
 _START = msgspec.json.Decoder(wire.BlockStart)
@@ -82,7 +117,7 @@ def authorize(target: Target) -> Headers:
     return (("authorization", f"Bearer {target.credential}"), *target.headers)
 
 
-def authorizer(options: Mapping[str, Any], credential: str) -> Authorizer | None:
+def authorizer(options: Mapping[str, Any], credential: str, send: Send) -> Authorizer | None:
     """Return what signs a provider's requests; None: its credential is an API key.
 
     Raises:
@@ -116,6 +151,29 @@ def request(request: Request, target: Target) -> UpstreamRequest:
     )
 
 
+def _count(request: Request, target: Target) -> UpstreamRequest:
+    """Build a CountTokens request of what Converse would get; `request` is one for a chat.
+
+    Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CountTokens.html
+    (2026-11-21)
+
+    Raises:
+        InvalidRequest: it cannot be read, or holds a file the service cannot take.
+    """
+    body = Body(request, target)
+    counted = {name: body.document[name] for name in COUNTED if name in body.document}
+    dropped = list(body.dropped)
+    if "textFormat" in body.document.get("outputConfig", ()):
+        dropped.append(Dropped("response_format", "CountTokens takes no format"))
+    return UpstreamRequest(
+        "POST",
+        f"/model/{quote(models.base(target.model), safe='')}/count-tokens",
+        (*authorize(target), *invoke.JSON),
+        msgspec.json.encode({"input": {"converse": counted}}),
+        dropped=dropped,
+    )
+
+
 def _embeddings(request: Request, target: Target) -> UpstreamRequest:
     return invoke.invoke(invoke.EMBEDDINGS, request, target, authorize(target))
 
@@ -142,11 +200,11 @@ def response(response: UpstreamResponse, created: int) -> Response:
     if answer.output is None:
         words = errors.said(response.body).words
         raise UpstreamFailed(words) if words else UpstreamBadResponse("the provider sent no answer")
-    request_id = header(response.headers, "x-amzn-requestid") or str(created)
+    answer_id = header(response.headers, "x-amzn-requestid") or response.answer_id or created
     usage = answer.usage.normal() if answer.usage else None
     reply = answers.reply(answer)
     return completion(
-        f"chatcmpl-{request_id}", answer.model or response.model, created, [reply], usage
+        f"chatcmpl-{answer_id}", answer.model or response.model, created, [reply], usage
     )
 
 
@@ -188,12 +246,12 @@ class Stream:
         "usage",
     )
 
-    def __init__(self, created: int, model: str = "") -> None:
+    def __init__(self, created: int, model: str = "", answer_id: str = "") -> None:
         self.usage: Usage | None = None
         self.ended = False
         self.last = DONE
         self.memory: dict[str, bytes] = {}
-        self._chunks = Chunks(f"chatcmpl-{created}", model, created)
+        self._chunks = Chunks(f"chatcmpl-{answer_id or created}", model, created)
         self._calls: dict[int, int] = {}  # block to call
         self._begun: set[int] = set()  # blocks of calls that have arguments
         self._first_call: str | None = None
@@ -321,8 +379,13 @@ _HANDLERS: dict[str, Callable[[Stream, bytes], Sequence[Chunk]]] = {
 
 _whole = partial(Operation, stream=None, framer=SSE)
 
+_CHAT = Operation(request, response, Stream, AWSEventStream, media=media.urls)
+
 operations = {
-    "chat": Operation(request, response, Stream, AWSEventStream, media=media.urls),
-    "embeddings": _whole(_embeddings, invoke.embedded),
+    "chat": _CHAT,
+    "input_tokens": counting.operation(_count, ("inputTokens",), _CHAT),
+    "embeddings": _whole(
+        _embeddings, invoke.embedded, pieces=Pieces(invoke.split, embeddings.join)
+    ),
     "images": _whole(_images, invoke.drawn),
 }

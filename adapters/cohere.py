@@ -1,10 +1,11 @@
-"""Cohere's second API: chat, embeddings, reranking.
+"""Cohere's second API: chat, embeddings, reranking, transcriptions.
 
 Plans and thoughts of a model are its reasoning; citations are annotations. The client's
-`documents`, `citation_options`, `safety_mode` and `thinking` go along as they are.
+`documents`, `citation_options`, `safety_mode` and `thinking` go along as they are. Tokens are
+not counted: `/v1/tokenize` takes a text of at most 65 536 characters, neither turns nor tools.
 
-Source: https://docs.cohere.com/reference/chat, https://docs.cohere.com/reference/chat-stream
-(2026-11-21)
+Source: https://docs.cohere.com/reference/chat, https://docs.cohere.com/reference/chat-stream,
+https://docs.cohere.com/reference/create-audio-transcription (2026-11-21)
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import msgspec
 
 from adapters import _cohere_lists as lists
+from adapters import _transcripts
 from adapters._cohere_request import Memory, body
 from adapters._cohere_wire import (
     Block,
@@ -31,9 +33,18 @@ from adapters._cohere_wire import (
 )
 from adapters._openai_wire import words
 from adapters._turns import Losses
-from adapters.openai import JSON, authorize
-from proxy.adapter import Defaults, Operation, Target, UpstreamRequest, UpstreamResponse
+from adapters.openai import JSON, authorize, heard
+from proxy.adapter import (
+    Defaults,
+    Operation,
+    Passing,
+    Pieces,
+    Target,
+    UpstreamRequest,
+    UpstreamResponse,
+)
 from proxy.chat import DONE, Chunks, FunctionCall, Reply, ToolCall, completion
+from proxy.embeddings import join
 from proxy.errors import UpstreamError, UpstreamFailed, UpstreamTruncated
 from proxy.framing import SSE, Event
 from proxy.wire import Chunk, Request, Response, Usage
@@ -43,7 +54,9 @@ __all__ = ["authorize", "defaults", "error", "operations"]
 defaults = Defaults(
     base_url="https://api.cohere.com",
     credential_variable="COHERE_API_KEY",
+    also=("CO_API_KEY",),
     base_url_variable="CO_API_URL",
+    passing=Passing(openai_path="/compatibility/v1"),
 )
 
 FINISH_REASONS = MappingProxyType(
@@ -63,6 +76,7 @@ FAILURES = frozenset({"ERROR", "TIMEOUT"})
 _WHOLE = msgspec.json.Decoder(Whole)
 _EVENT = msgspec.json.Decoder(StreamEvent)
 _END = b"[DONE]"
+_HEARS = ("model", "file", "language", "temperature")
 
 
 # OpenAI to vendor
@@ -82,6 +96,11 @@ def _rerank(request: Request, target: Target) -> UpstreamRequest:
     losses = Losses([])
     path, document = lists.ranking(request, target, losses)
     return _sent(path, target, document, losses)
+
+
+def _transcriptions(request: Request, target: Target) -> UpstreamRequest:
+    path, names = "/v2/audio/transcriptions", {name: name for name in _HEARS}
+    return _transcripts.asked(path, request, target, authorize(target), names)
 
 
 def _sent(path: str, target: Target, document: dict[str, Any], losses: Losses) -> UpstreamRequest:
@@ -160,6 +179,7 @@ class Stream:
     """
 
     __slots__ = (
+        "_answer_id",
         "_calls",
         "_chunks",
         "_created",
@@ -176,12 +196,12 @@ class Stream:
         "usage",
     )
 
-    def __init__(self, created: int, model: str = "") -> None:
+    def __init__(self, created: int, model: str = "", answer_id: str = "") -> None:
         self.usage: Usage | None = None
         self.last = DONE
         self.memory: dict[str, bytes] = {}
         self.ended = False
-        self._created, self._model = created, model
+        self._created, self._model, self._answer_id = created, model, answer_id
         self._chunks: Chunks | None = None
         self._calls: dict[int, int] = {}  # by the vendor's index, the number in the message
         self._silent: set[int] = set()  # calls of which no argument has come
@@ -210,7 +230,7 @@ class Stream:
             return ()
         made: list[Chunk] = []
         if self._chunks is None:
-            self._chunks = Chunks(found.id or "", self._model, self._created)
+            self._chunks = Chunks(found.id or self._answer_id, self._model, self._created)
             made.append(self._chunks.role())
         made += take(self, found, self._chunks)
         return made
@@ -315,6 +335,9 @@ _HANDLERS: Mapping[str, Callable[[Stream, StreamEvent, Chunks], Iterator[Chunk]]
 
 operations = {
     "chat": Operation(_chat, _response, Stream, SSE),
-    "embeddings": Operation(_embeddings, lists.vectors, None, SSE),
+    "embeddings": Operation(
+        _embeddings, lists.vectors, None, SSE, pieces=Pieces(lists.pieces, join)
+    ),
     "rerank": Operation(_rerank, lists.ranked, None, SSE),
+    "transcriptions": Operation(_transcriptions, heard, None, SSE, by_type=True),
 }

@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -36,7 +36,7 @@ import msgspec
 from adapters import _pointer, openai
 from adapters._openai_wire import UNREADABLE, failed
 from adapters._pointer import Patch
-from adapters.openai import JSON, OURS, PATHS, Quirks, Variant
+from adapters.openai import OURS, PATHS, Quirks, Variant
 from proxy.adapter import (
     Adapter,
     Defaults,
@@ -49,6 +49,7 @@ from proxy.adapter import (
 )
 from proxy.chat import DONE, Chunks, Reply, completion
 from proxy.errors import UpstreamBadResponse, UpstreamTruncated
+from proxy.forms import Form
 from proxy.framing import SSE, Event, Framer, JSONLines
 from proxy.wire import Chunk, Request, Response, Usage
 
@@ -140,6 +141,8 @@ def _check(name: str, operation: _Operation) -> None:
         raise ValueError(f"the path of `{name}` must begin with a slash")
     if name != "chat" and (operation.answer or isinstance(operation.stream, _Stream)):
         raise ValueError(f"pointers into answers make chat answers; `{name}` takes none")
+    if operation.request and name in openai.FORMS:
+        raise ValueError(f"requests of `{name}` are forms, and patches are for JSON")
     _pointer.check([*operation.request, *operation.response])
     for found in (operation.answer, operation.stream):
         if isinstance(found, _Answer):
@@ -169,12 +172,12 @@ def _request(
     path = operation.path.replace("{model}", quote(target.model, safe="")) or PATHS[name]
     quirks = OURS if operation.stream is True else _AS_IT_CAME
     body, dropped = openai.body(name, request, target, quirks)
-    if operation.request:
+    if operation.request and not isinstance(request, Form):
         document = msgspec.json.decode(body)
         _pointer.apply(operation.request, document)
         body = msgspec.json.encode(document)
     own = tuple((key.lower(), value) for key, value in operation.headers.items())
-    headers = (*authorize(target), JSON, *own)
+    headers = (*authorize(target), ("content-type", request.content_type), *own)
     return UpstreamRequest("POST", path, headers, body, dropped=dropped)
 
 
@@ -229,7 +232,8 @@ def _response(
         reading.text(document),
         reasoning=reading.reasoning(document) or None,
     )
-    return completion(f"chatcmpl-{created}", given.model, created, [reply], reading.usage(document))
+    answer_id = f"chatcmpl-{given.answer_id or created}"
+    return completion(answer_id, given.model, created, [reply], reading.usage(document))
 
 
 def _decoded(data: bytes) -> dict[str, Any]:
@@ -242,26 +246,26 @@ def _decoded(data: bytes) -> dict[str, Any]:
     return document
 
 
+class _Course(NamedTuple):
+    """What the configuration says of a stream."""
+
+    end: bytes
+    patches: Sequence[Patch]
+    reading: _Reading
+
+
 class Stream:
     """Events read by pointers; the configured end marker ends them."""
 
-    def __init__(
-        self,
-        end: bytes,
-        patches: Sequence[Patch],
-        reading: _Reading,
-        created: int,
-        model: str = "",
-    ) -> None:
+    def __init__(self, course: _Course, created: int, model: str = "", answer_id: str = "") -> None:
         self.usage: Usage | None = None
         self.ended = False
         self.last = DONE
         self.memory: dict[str, bytes] = {}
-        self._end = end
-        self._over = _pointer.tokens(end.decode()) if end.startswith(b"/") else ()
-        self._patches = patches
-        self._reading = reading
-        self._chunks = Chunks(f"chatcmpl-{created}", model, created)
+        self._end, self._patches, self._reading = course
+        end = course.end.decode()
+        self._over = _pointer.tokens(end) if end.startswith("/") else ()
+        self._chunks = Chunks(f"chatcmpl-{answer_id or created}", model, created)
         self._finish: str | None = None
         self._started = False
 
@@ -323,16 +327,17 @@ def _operation(
     else:
         response = openai.RESPONSES.get(name, openai.response)
     stream, framer = _streaming(name, operation)
-    return Operation(partial(_request, name, operation, authorize), response, stream, framer)
+    asked = partial(_request, name, operation, authorize)
+    return Operation(asked, response, stream, framer, by_type=name in openai.SOUNDS)
 
 
 def _streaming(
     name: str, operation: _Operation
-) -> tuple[Callable[[int, str], Translator] | None, Callable[[], Framer]]:
+) -> tuple[Callable[[int, str, str], Translator] | None, Callable[[], Framer]]:
     found = operation.stream
     if isinstance(found, _Stream):
-        machine = partial(Stream, found.end.encode(), operation.response, _Reading(found))
-        return machine, _FRAMERS[found.framing]
+        course = _Course(found.end.encode(), operation.response, _Reading(found))
+        return partial(Stream, course), _FRAMERS[found.framing]
     return openai.stream(name) if found else None, SSE
 
 

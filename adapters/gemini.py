@@ -31,10 +31,13 @@ from adapters._gemini_answer import Answer, Candidate, Part, call_id, image, log
 from adapters._gemini_errors import error
 from adapters._gemini_parts import MEMORY, SIGNATURE, media_urls
 from adapters._gemini_request import body
+from proxy import counting, embeddings
 from proxy.adapter import (
     Defaults,
     Headers,
     Operation,
+    Passing,
+    Pieces,
     Target,
     UpstreamRequest,
     UpstreamResponse,
@@ -49,8 +52,14 @@ __all__ = ["Stream", "authorize", "defaults", "error", "operations", "request", 
 defaults = Defaults(
     base_url="https://generativelanguage.googleapis.com/v1beta",
     credential_variable="GEMINI_API_KEY",
+    also=("GOOGLE_API_KEY",),
     base_url_variable="GOOGLE_GEMINI_BASE_URL",
     base_path="/v1beta",
+    passing=Passing(
+        openai_path="/openai",
+        beside=frozenset({"ws"}),
+        open_links=frozenset({"x-goog-upload-url", "x-goog-upload-control-url"}),
+    ),
 )
 
 FINISH_REASONS = {
@@ -109,6 +118,21 @@ def request(request: Request, target: Target) -> UpstreamRequest:
     )
 
 
+def _count(request: Request, target: Target) -> UpstreamRequest:
+    """Build `countTokens` of the whole of what `request`, one for a chat, would send.
+
+    Source: https://ai.google.dev/api/tokens (2026-11-21)
+
+    Raises:
+        InvalidRequest: the request is not one of OpenAI's.
+    """
+    document, dropped = body(request, target)
+    whole = {"model": path(target, "").strip("/:"), **document}
+    encoded = msgspec.json.encode({"generateContentRequest": whole})
+    headers = (*authorize(target), _JSON)
+    return UpstreamRequest("POST", path(target, "countTokens"), headers, encoded, dropped=dropped)
+
+
 # Vendor to OpenAI
 
 
@@ -123,16 +147,12 @@ def response(response: UpstreamResponse, created: int) -> Response:
     answer = _gemini_errors.answer(response.body)
     if not answer.candidates:
         raise _nothing(answer)
-    answer_id = _answer_id(answer, created)
+    answer_id = answer.response_id or f"chatcmpl-{response.answer_id or created}"
     turns = [_turn(answer_id, candidate) for candidate in answer.candidates]
     pictures = sum(len(turn.images) for turn in turns)
     usage = answer.usage_metadata.usage(pictures) if answer.usage_metadata else None
     replies = [turn.reply(created) for turn in turns]
     return completion(answer_id, answer.model_version or "", created, replies, usage)
-
-
-def _answer_id(answer: Answer, created: int) -> str:
-    return answer.response_id or f"chatcmpl-{created}"
 
 
 def _nothing(answer: Answer) -> Exception:
@@ -262,14 +282,18 @@ class Stream:
     the end of the body, since events may follow the one that has the reason.
     """
 
-    __slots__ = ("_chunks", "_created", "_metadata", "_turns", "ended", "last", "memory", "usage")
+    __slots__ = (
+        *("_answer_id", "_chunks", "_created", "_metadata", "_turns"),
+        *("ended", "last", "memory", "usage"),
+    )
 
-    def __init__(self, created: int, model: str = "") -> None:
+    def __init__(self, created: int, model: str = "", answer_id: str = "") -> None:
         self.usage: Usage | None = None
         self.ended = False
         self.last = b""
         self.memory: dict[str, bytes] = {}
         self._created = created
+        self._answer_id = f"chatcmpl-{answer_id or created}"  # unless the vendor gives one
         self._chunks: Chunks | None = None
         self._metadata: _gemini_answer.Metadata | None = None
         self._turns: dict[int, _Turn] = {}
@@ -320,12 +344,13 @@ class Stream:
     def _candidate(self, answer: Answer, candidate: Candidate, out: list[Chunk]) -> None:
         chunks = self._chunks
         if chunks is None:
-            answer_id = _answer_id(answer, self._created)
-            chunks = self._chunks = Chunks(answer_id, answer.model_version or "", self._created)
+            self._answer_id = answer.response_id or self._answer_id
+            model = answer.model_version or ""
+            chunks = self._chunks = Chunks(self._answer_id, model, self._created)
         index = candidate.index or 0
         turn = self._turns.get(index)
         if turn is None:
-            turn = self._turns[index] = _Turn(_answer_id(answer, self._created), index)
+            turn = self._turns[index] = _Turn(self._answer_id, index)
             turn.memory = self.memory
             out.append(chunks.role(index))
         for part in candidate.parts:
@@ -356,10 +381,17 @@ class Stream:
                 out.append(chunks.delta({"images": turn.images[-1:]}, turn.index))
 
 
+_CHAT = Operation(request, response, Stream, SSE, media=media_urls)
+
 operations = {
-    "chat": Operation(request, response, Stream, SSE, media=media_urls),
+    "chat": _CHAT,
+    "input_tokens": counting.operation(_count, ("totalTokens",), _CHAT),
     "embeddings": Operation(
-        partial(_gemini_embeddings.request, path, authorize), _gemini_embeddings.response, None, SSE
+        partial(_gemini_embeddings.request, path, authorize),
+        _gemini_embeddings.response,
+        None,
+        SSE,
+        pieces=Pieces(_gemini_embeddings.split, embeddings.join),
     ),
     "images": Operation(
         partial(_gemini_images.request, path, authorize), _gemini_images.response, None, SSE

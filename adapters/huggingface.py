@@ -35,13 +35,18 @@ from proxy.adapter import (
     UpstreamResponse,
     header,
 )
+from proxy.embeddings import embeddings
 from proxy.errors import InvalidRequest, UpstreamBadResponse, UpstreamError
 from proxy.framing import SSE
 from proxy.wire import Request, Response, Usage
 
 __all__ = ["authorize", "defaults", "error", "operations"]
 
-defaults = Defaults("https://router.huggingface.co", "HF_TOKEN")
+defaults = Defaults(
+    "https://router.huggingface.co",
+    "HF_TOKEN",
+    also=("HUGGINGFACEHUB_API_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
+)
 authorize = openai.authorize
 
 _QUIRKS = Quirks(developer=False, renames={"max_completion_tokens": "max_tokens"})
@@ -120,16 +125,7 @@ def _vectors(response: UpstreamResponse, created: int) -> Response:
         raise UpstreamBadResponse("the provider sent no list of embeddings") from None
     if vectors and not bytes(vectors[0]).startswith(b"["):
         vectors = [msgspec.Raw(response.body)]
-    document = {
-        "object": "list",
-        "data": [
-            {"object": "embedding", "index": index, "embedding": vector}
-            for index, vector in enumerate(vectors)
-        ],
-        "model": response.model,
-        "usage": {"prompt_tokens": 0, "total_tokens": 0},
-    }
-    return Response(msgspec.json.encode(document))
+    return embeddings(response, vectors, None)
 
 
 def _picture(response: UpstreamResponse, created: int) -> Response:

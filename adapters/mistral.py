@@ -1,8 +1,8 @@
 """Mistral: near OpenAI's wire format, with thoughts as chunks and strict requests.
 
 Answers differ from OpenAI's where a model thinks, cites or stops early, so all of them are
-read and written anew; embeddings pass as they came. What has no face of ours (fill-in-the-middle,
-OCR, transcriptions) passes through.
+read and written anew; embeddings pass as they came. Completions are fill-in-the-middle. What has
+no face of ours (OCR, speech) passes through.
 
 Options of the provider:
 
@@ -20,6 +20,8 @@ from typing import Any
 
 import msgspec
 
+from adapters import _mistral_audio as audio
+from adapters import _mistral_fim as fim
 from adapters import _mistral_moderation as moderation
 from adapters._mistral_errors import refused, reported
 from adapters._mistral_request import body
@@ -75,6 +77,11 @@ _END = b"[DONE]"
 def _chat(request: Request, target: Target) -> UpstreamRequest:
     losses = Losses([])
     return _sent("/chat/completions", target, body(request, target, losses), losses)
+
+
+def _completions(request: Request, target: Target) -> UpstreamRequest:
+    losses = Losses([])
+    return _sent("/fim/completions", target, fim.body(request, target, losses), losses)
 
 
 def _embeddings(request: Request, target: Target) -> UpstreamRequest:
@@ -222,7 +229,7 @@ class Stream:
 
     __slots__ = ("_choices", "_chunks", "_created", "ended", "last", "memory", "usage")
 
-    def __init__(self, created: int, model: str = "") -> None:
+    def __init__(self, created: int, model: str = "", answer_id: str = "") -> None:
         self.usage: Usage | None = None
         self.last = DONE
         self.memory: dict[str, bytes] = {}
@@ -330,6 +337,8 @@ def _call(call: Call, speaking: _Speaking, chunks: Chunks, index: int) -> Iterat
 
 operations = {
     "chat": Operation(_chat, _response, Stream, SSE),
+    "completions": Operation(_completions, fim.response, fim.Stream, SSE),
     "embeddings": Operation(_embeddings, _vectors, None, SSE),
     "moderations": Operation(_moderations, moderation.response, None, SSE),
+    "transcriptions": Operation(audio.request, audio.response, audio.Stream, SSE, by_type=True),
 }

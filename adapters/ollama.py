@@ -16,38 +16,55 @@ from __future__ import annotations
 
 import re
 from calendar import timegm
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
-from adapters import openai
+from adapters import _ollama_generate as generating
 from adapters._ollama_request import OPTIONS, Memory, body, image_urls, model_options
-from adapters._ollama_wire import LINE, MODELS, VECTORS, Line, Message, read
+from adapters._ollama_wire import LINE, MODELS, VECTORS, Line, Message, failed, read
 from adapters._openai_wire import words
 from adapters._turns import Losses
 from adapters.openai import JSON, authorize
 from proxy import failures
 from proxy.adapter import Defaults, Operation, Target, UpstreamRequest, UpstreamResponse
 from proxy.chat import DONE, Chunks, Reply, completion, unsupported
-from proxy.errors import (
-    InvalidRequest,
-    UpstreamError,
-    UpstreamFailed,
-    UpstreamTruncated,
-)
-from proxy.failures import VendorError
+from proxy.embeddings import embeddings
+from proxy.errors import InvalidRequest, UpstreamBadResponse, UpstreamError, UpstreamTruncated
 from proxy.framing import Event, JSONLines
 from proxy.wire import Chunk, Request, Response, Usage
 
-__all__ = ["authorize", "defaults", "error", "operations"]
+__all__ = ["authorize", "base_url", "defaults", "error", "operations"]
 
 defaults = Defaults(
     base_url="http://127.0.0.1:11434",
     credential_variable="OLLAMA_API_KEY",
     base_url_variable="OLLAMA_HOST",
 )
+
+_PORT = 11434
+
+
+def base_url(given: str, options: Mapping[str, Any]) -> str:
+    """Return the URL that a host means as the vendor's own programs take it: `host`, `:port`, ….
+
+    Raises:
+        ValueError: it is neither host nor URL.
+
+    Source: https://github.com/ollama/ollama/blob/main/docs/faq.mdx, `OLLAMA_HOST` (2026-11-26)
+    """
+    if not given or given.startswith(("http://", "https://")):
+        return given
+    parts = urlsplit(f"//{given.strip()}")
+    host = parts.hostname or ""
+    if host in ("", "0.0.0.0", "::"):  # where it listens; here is where it answers
+        host = "127.0.0.1"
+    host = f"[{host}]" if ":" in host else host
+    return f"http://{host}:{parts.port or _PORT}{parts.path.rstrip('/')}"
+
 
 FINISH_REASONS = MappingProxyType(
     {"stop": "stop", "length": "length", "load": "stop", "unload": "stop"}
@@ -65,13 +82,17 @@ def _chat(request: Request, target: Target) -> UpstreamRequest:
     return _sent("/api/chat", target, body(request, target, losses), losses)
 
 
+def _completions(request: Request, target: Target) -> UpstreamRequest:
+    losses = Losses([])
+    return _sent("/api/generate", target, generating.body(request, target, losses), losses)
+
+
 def _embeddings(request: Request, target: Target) -> UpstreamRequest:
-    """Ask for vectors; base64 has only the dialect that asks for it."""
-    if request.get("encoding_format", str) == "base64":
-        sent, dropped = openai.body("embeddings", request, target)
-        return UpstreamRequest(
-            "POST", "/v1/embeddings", (*authorize(target), JSON), sent, dropped=dropped
-        )
+    """Ask for vectors.
+
+    Raises:
+        InvalidRequest: there is nothing to embed.
+    """
     same = ("input", "dimensions", "truncate", "keep_alive")
     known = (*same, *OPTIONS, "encoding_format", "options")
     losses = Losses(unsupported(request, known, "not a parameter of Ollama's embeddings API"))
@@ -106,15 +127,6 @@ def error(response: UpstreamResponse) -> UpstreamError:
     return failures.upstream_error(response.status, words(response), response.headers)
 
 
-def _failed(given: object, status: object) -> UpstreamError:
-    """Return the error that stands in a 200; some servers say which status it has."""
-    message = given.get("message") if isinstance(given, dict) else given
-    said = VendorError(str(message or "the provider reported an error without a message"))
-    if isinstance(status, int) and 400 <= status < 600:
-        return failures.upstream_error(status, said)
-    return UpstreamFailed(said.message)
-
-
 def _response(response: UpstreamResponse, created: int) -> Response:
     """Translate a whole answer.
 
@@ -125,7 +137,7 @@ def _response(response: UpstreamResponse, created: int) -> Response:
     """
     found = read(response.body, LINE)
     if found.error is not None:
-        raise _failed(found.error, found.status_code)
+        raise failed(found.error, found.status_code)
     if not found.done:
         raise UpstreamTruncated("the provider's answer is not done")
     message, calls = found.message or Message(), found.calls()
@@ -155,7 +167,7 @@ def _likelihoods(line: Line) -> dict[str, Any] | None:
 
 
 def _vectors(response: UpstreamResponse, created: int) -> Response:
-    """Translate embeddings; those asked for in OpenAI's dialect pass as they came.
+    """Translate embeddings.
 
     Raises:
         UpstreamBadResponse: they cannot be read.
@@ -163,17 +175,12 @@ def _vectors(response: UpstreamResponse, created: int) -> Response:
     """
     found = read(response.body, VECTORS)
     if found.error is not None:
-        raise _failed(found.error, None)
+        raise failed(found.error, None)
     if found.embeddings is None:
-        return openai.response(response, created)
+        raise UpstreamBadResponse("the provider sent no embeddings")
     tokens = found.prompt_eval_count
-    data = [
-        {"object": "embedding", "index": index, "embedding": vector}
-        for index, vector in enumerate(found.embeddings)
-    ]
-    usage = {"prompt_tokens": tokens or 0, "total_tokens": tokens or 0}
-    document = {"object": "list", "data": data, "model": found.model, "usage": usage}
-    return Response(msgspec.json.encode(document), None if tokens is None else Usage(tokens))
+    response = response._replace(model=found.model or response.model)
+    return embeddings(response, found.embeddings, None if tokens is None else Usage(tokens))
 
 
 def _listed(response: UpstreamResponse, created: int) -> Response:
@@ -209,7 +216,7 @@ class Stream:
 
     __slots__ = ("_calls", "_chunks", "_created", "_thoughts", "ended", "last", "memory", "usage")
 
-    def __init__(self, created: int, model: str = "") -> None:
+    def __init__(self, created: int, model: str = "", answer_id: str = "") -> None:
         self.usage: Usage | None = None
         self.last = DONE
         self.memory: dict[str, bytes] = {}
@@ -230,7 +237,7 @@ class Stream:
             return ()
         line = read(event.data, LINE)
         if line.error is not None:
-            raise _failed(line.error, line.status_code)
+            raise failed(line.error, line.status_code)
         made: list[Chunk] = []
         if self._chunks is None:
             self._chunks = Chunks(line.answer_id(), line.model, self._created)
@@ -278,6 +285,7 @@ class Stream:
 
 operations = {
     "chat": Operation(_chat, _response, Stream, JSONLines, media=image_urls),
+    "completions": Operation(_completions, generating.response, generating.Stream, JSONLines),
     "embeddings": Operation(_embeddings, _vectors, None, JSONLines),
     "models": Operation(_models, _listed, None, JSONLines),
 }

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from adapters._openai_stream import EventStream, Stream
+from adapters._openai_stream import EventStream, SoundStream, Stream
 from adapters._openai_wire import PEEK, Peek, peek_at, peeking, refused, reported, usage_of
 from proxy.adapter import (
     Defaults,
@@ -31,6 +31,7 @@ from proxy.adapter import (
     header,
 )
 from proxy.errors import UpstreamError
+from proxy.forms import Form
 from proxy.framing import SSE
 from proxy.wire import Request, Response, Usage
 
@@ -46,22 +47,33 @@ PATHS = MappingProxyType(
         "completions": "/completions",
         "embeddings": "/embeddings",
         "responses": "/responses",
+        "input_tokens": "/responses/input_tokens",
         "images": "/images/generations",
         "moderations": "/moderations",
         "speech": "/audio/speech",
+        "transcriptions": "/audio/transcriptions",
+        "translations": "/audio/translations",
+        "image_edits": "/images/edits",
+        "image_variations": "/images/variations",
         "rerank": "/rerank",
     }
 )
 OPERATIONS = frozenset(PATHS) - {"rerank"}
+FORMS = frozenset({"transcriptions", "translations", "image_edits", "image_variations"})
+"""Operations whose requests are forms, though some vendors take JSON as well."""
+
+SOUNDS = frozenset({"speech", "transcriptions", "translations"})
+"""Operations whose answers are of many types: sound, subtitles, text, JSON or events."""
 JSON = ("content-type", "application/json")
 
 _REPORTS_USAGE_IF_ASKED = frozenset({"chat", "completions"})
+_TYPED_EVENTS = frozenset({"responses", "images", "image_edits", "speech", "transcriptions"})
 _STREAM_OPTIONS = b'{"include_usage":true}'
 _SHALLOW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MESSAGES = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _DEVELOPER, _SYSTEM = b'"developer"', msgspec.Raw(b'"system"')
 _THOUGHTS = ("reasoning_content", "thinking_blocks")
-_FOREIGN = (_DEVELOPER, *(name.encode() for name in _THOUGHTS))
+_NAMELESS = Dropped("messages[].name", "speakers have no names at this provider")
 
 
 class Quirks(NamedTuple):
@@ -75,6 +87,7 @@ class Quirks(NamedTuple):
         renames: members it knows by an older name.
         developer: whether it knows the role "developer"; else that is sent as "system".
         thoughts: whether its messages may hold reasoning under the names other vendors use.
+        names: whether its messages may say who of several users speaks.
         stream_options: whether it takes them.
         marker: whether its streams end with `[DONE]`.
         usage_in: the member in which usage stands in the last chunk if not on top.
@@ -87,10 +100,20 @@ class Quirks(NamedTuple):
     renames: Mapping[str, str] = MappingProxyType({})
     developer: bool = True
     thoughts: bool = True
+    names: bool = True
     stream_options: bool = True
     marker: bool = True
     usage_in: str = ""
     omits_reasoning: bool = False
+
+    @property
+    def foreign(self) -> Sequence[bytes]:
+        """What messages hold, if anything, that this vendor does not know."""
+        return (
+            *(() if self.developer else (_DEVELOPER,)),
+            *(() if self.thoughts else (name.encode() for name in _THOUGHTS)),
+            *(() if self.names else (b'"name"',)),
+        )
 
     @property
     def peek(self) -> Callable[[bytes], Peek]:
@@ -121,23 +144,27 @@ def body(
     That is another `model`, usage asked for in a stream, and whatever the quirks demand.
     """
     changes = {}
+    nameless: Sequence[Dropped] = ()
     if target.model != request.model:
         changes["model"] = msgspec.json.encode(target.model)
+    if isinstance(request, Form):
+        return request.encode(changes), ()
     if request.stream and operation in _REPORTS_USAGE_IF_ASKED and quirks.stream_options:
         options = _stream_options(request)
         if options:
             changes["stream_options"] = options
-    if operation == "chat" and not (quirks.developer and quirks.thoughts):
+    if operation == "chat" and (foreign := quirks.foreign):
         messages = request.raw("messages")
-        if messages is not None and any(word in messages for word in _FOREIGN):
-            changes["messages"] = _understood(messages, quirks)
-    return _reshaped(request, changes, quirks)
+        if messages is not None and any(word in messages for word in foreign):
+            changes["messages"], nameless = _understood(messages, quirks)
+    sent, dropped = _reshaped(request, changes, quirks)
+    return sent, (*nameless, *dropped)
 
 
 def _request(operation: str, quirks: Quirks, request: Request, target: Target) -> UpstreamRequest:
     """Build the vendor's request."""
     sent, dropped = body(operation, request, target, quirks)
-    headers = (*authorize(target), JSON)
+    headers = (*authorize(target), ("content-type", request.content_type))
     path = quirks.paths.get(operation) or PATHS[operation]
     return UpstreamRequest("POST", path, headers, sent, dropped=dropped)
 
@@ -153,19 +180,25 @@ def _stream_options(request: Request) -> bytes | None:
     return msgspec.json.encode(options)
 
 
-def _understood(messages: bytes, quirks: Quirks) -> bytes:
-    """Return messages with roles and members the vendor knows, all else as it came."""
+def _understood(messages: bytes, quirks: Quirks) -> tuple[bytes, Sequence[Dropped]]:
+    """Return messages with roles and members the vendor knows, all else as it came.
+
+    Names that are lost are told; other vendors' thoughts are nothing the client wrote.
+    """
     try:
         found = _MESSAGES.decode(messages)
     except msgspec.MsgspecError:
-        return messages  # the vendor will say what is wrong with them
+        return messages, ()  # the vendor will say what is wrong with them
+    nameless: Sequence[Dropped] = ()
     for message in found:
         if not quirks.developer and bytes(message.get("role", b"")) == _DEVELOPER:
             message["role"] = _SYSTEM
         if not quirks.thoughts:
             for name in _THOUGHTS:
                 message.pop(name, None)
-    return msgspec.json.encode(found)
+        if not quirks.names and message.pop("name", None) is not None:
+            nameless = (_NAMELESS,)
+    return msgspec.json.encode(found), nameless
 
 
 def _reshaped(
@@ -239,7 +272,27 @@ def _peeked(response: UpstreamResponse, decode: Callable[[bytes], Peek]) -> Peek
     return peek
 
 
-RESPONSES = {"images": images, "speech": media}
+def heard(response: UpstreamResponse, created: int) -> Response:
+    """Pass what was said in a recording on: JSON, or a text of another form.
+
+    Raises:
+        UpstreamBadResponse: it claims to be JSON and is no object.
+        UpstreamFailed: it is an error in a 200.
+    """
+    answer = media(response, created)
+    if answer.content_type.startswith(JSON[1]):
+        answer.usage = usage_of(_peeked(response, PEEK))
+    return answer
+
+
+RESPONSES = {
+    "images": images,
+    "image_edits": images,
+    "image_variations": images,
+    "speech": media,
+    "transcriptions": heard,
+    "translations": heard,
+}
 
 
 # Operations
@@ -259,10 +312,10 @@ def variant(defaults: Defaults, quirks: Quirks) -> Variant:
     return Variant(defaults, {name: _operation(name, quirks) for name in quirks.serves})
 
 
-def stream(operation: str, quirks: Quirks = OURS) -> Callable[[int, str], Translator] | None:
+def stream(operation: str, quirks: Quirks = OURS) -> Callable[[int, str, str], Translator] | None:
     """Return what makes the machine for one stream; None where the operation never streams."""
-    if operation in ("responses", "images"):
-        return EventStream
+    if operation in _TYPED_EVENTS:
+        return SoundStream if operation in SOUNDS else EventStream
     if operation not in _REPORTS_USAGE_IF_ASKED:
         return None
     if quirks.marker and quirks.peek is PEEK:
@@ -277,6 +330,7 @@ def _operation(name: str, quirks: Quirks) -> Operation:
         stream(name, quirks),
         SSE,
         forwards=True,
+        by_type=name in SOUNDS,
     )
 
 

@@ -21,6 +21,7 @@ from proxy.adapter import (
     Dropped,
     Follow,
     Operation,
+    Passing,
     Target,
     UpstreamRequest,
     UpstreamResponse,
@@ -31,7 +32,11 @@ from proxy.wire import Request, Response, Usage
 
 __all__ = ["authorize", "defaults", "error", "operations"]
 
-defaults = Defaults("https://api.replicate.com/v1", "REPLICATE_API_TOKEN")
+defaults = Defaults(
+    "https://api.replicate.com/v1",
+    "REPLICATE_API_TOKEN",
+    passing=Passing(links=frozenset({"cancel", "get", "next", "previous"})),
+)
 authorize = openai.authorize
 error = openai.error
 

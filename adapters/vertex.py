@@ -1,13 +1,12 @@
 """Google's Vertex AI: Gemini models, and Claude, by their own formats at Google's address.
 
 Which of the two a model is, its name says; what an answer is, its first bytes. The base URL is
-a host: "https://aiplatform.googleapis.com" for the location `global`,
-"https://<region>-aiplatform.googleapis.com" for a region.
+a host, which follows from the location unless it is given.
 
 Options of the provider, beside those of `adapters/gemini.py`:
 
     project       the project's id; without it the express mode's short paths are used
-    location      "global" unless given; a region must be the base URL's
+    location      "global" unless given; a region, or "us" or "eu" for all of them there
     api_version   "v1beta1" unless given
     quota_project the project that is billed, where it is another
     labels        for the bill
@@ -24,8 +23,10 @@ https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai (2026-
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -35,10 +36,13 @@ from adapters._gcp import authorizer, is_key_file
 from adapters._gemini_errors import raise_enclosed
 from adapters._gemini_parts import media_urls
 from adapters._gemini_request import body
+from proxy import counting, embeddings
 from proxy.adapter import (
     Defaults,
+    Dropped,
     Headers,
     Operation,
+    Pieces,
     Target,
     Translator,
     UpstreamRequest,
@@ -53,10 +57,43 @@ __all__ = ["authorize", "authorizer", "defaults", "error", "operations"]
 defaults = Defaults(
     base_url="https://aiplatform.googleapis.com",
     base_url_variable="GOOGLE_VERTEX_BASE_URL",
+    machine=("GOOGLE_APPLICATION_CREDENTIALS",),
+    options=MappingProxyType(
+        {
+            "project": ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"),
+            "location": ("GOOGLE_CLOUD_LOCATION", "GOOGLE_CLOUD_REGION"),
+        }
+    ),
+    package="google.auth",
 )
+
+_LOCATION = re.compile(r"[a-z]+(?:-[a-z]+[0-9]{1,2})?")
+_EVERYWHERE, _CONTINENTS = "global", frozenset({"us", "eu"})
+
+
+def base_url(given: str, options: Mapping[str, Any]) -> str:
+    """Return the base URL of the location that the options name, unless one is given.
+
+    Raises:
+        ValueError: the location is none.
+
+    Source: https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations (2026-11-26)
+    """
+    location = options.get("location", _EVERYWHERE)
+    if given or location == _EVERYWHERE:
+        return given
+    if not isinstance(location, str) or not _LOCATION.fullmatch(location):
+        raise ValueError(f"options.location must be as europe-west4 or global, not {location!r}")
+    if location in _CONTINENTS:
+        return f"https://aiplatform.{location}.rep.googleapis.com"
+    return f"https://{location}-aiplatform.googleapis.com"
+
 
 ANTHROPIC_VERSION = "vertex-2023-10-16"
 """What stands in the body where Anthropic's own host wants a header."""
+
+COUNTED = ("contents", "systemInstruction", "tools", "generationConfig")
+"""Members of a Gemini model's body that a count takes."""
 
 _API_KEY = re.compile(r"AIza|AQ\.")
 _JSON = ("content-type", "application/json")
@@ -126,12 +163,51 @@ def _claude(request: Request, target: Target) -> UpstreamRequest:
     document["anthropic_version"] = ANTHROPIC_VERSION
     if request.stream:
         document["stream"] = True
-    headers = [*authorize(target), _JSON]
-    if wanted := anthropic.betas(document, target):
-        headers.append(("anthropic-beta", ",".join(wanted)))
+    headers = _claude_headers(document, target)
     method = "streamRawPredict" if request.stream else "rawPredict"
     encoded = msgspec.json.encode(document)
     return UpstreamRequest("POST", path(target, method), headers, encoded, dropped=dropped)
+
+
+def _claude_headers(document: Mapping[str, Any], target: Target) -> Headers:
+    wanted = anthropic.betas(document, target)
+    asked = (("anthropic-beta", ",".join(wanted)),) if wanted else ()
+    return (*authorize(target), _JSON, *asked)
+
+
+def _count(request: Request, target: Target) -> UpstreamRequest:
+    """Build a count in the model's own format; `request` is one for a chat.
+
+    Source: https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/count-tokens
+    (2026-11-21)
+
+    Raises:
+        InvalidRequest: the request is not one of OpenAI's.
+    """
+    if is_claude(target.model):
+        return _count_claude(request, target)
+    document, dropped = body(request, target)
+    if "cachedContent" in document:
+        dropped.append(Dropped("cached_content", "what is cached already is not counted"))
+    counted = {name: document[name] for name in COUNTED if name in document}
+    encoded = msgspec.json.encode(counted)
+    headers = (*authorize(target), _JSON)
+    return UpstreamRequest("POST", path(target, "countTokens"), headers, encoded, dropped=dropped)
+
+
+def _count_claude(request: Request, target: Target) -> UpstreamRequest:
+    """Build a count for Claude: a model of its own counts, and the body names the other.
+
+    Source: https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/count-tokens
+    (2026-11-21)
+    """
+    document, dropped = anthropic.counted(*anthropic.body(request, target, elsewhere=True))
+    place, _, document["model"] = target.model.rpartition("/")
+    document["anthropic_version"] = ANTHROPIC_VERSION
+    headers = _claude_headers(document, target)
+    counter = path(target._replace(model=f"{place or 'anthropic'}/count-tokens"), "rawPredict")
+    encoded = msgspec.json.encode(document)
+    return UpstreamRequest("POST", counter, headers, encoded, dropped=dropped)
 
 
 # Vendor to OpenAI
@@ -163,14 +239,14 @@ def _is_anthropic(answer: bytes) -> bool:
 class Stream:
     """Hands the events to the translator of their format: Anthropic's have names."""
 
-    __slots__ = ("_created", "_inner", "_model", "ended", "last", "memory", "usage")
+    __slots__ = ("_about", "_inner", "ended", "last", "memory", "usage")
 
-    def __init__(self, created: int, model: str = "") -> None:
+    def __init__(self, created: int, model: str = "", answer_id: str = "") -> None:
         self.usage: Usage | None = None
         self.ended = False
         self.last = b""
         self.memory: dict[str, bytes] = {}
-        self._created, self._model = created, model
+        self._about = created, model, answer_id
         self._inner: Translator | None = None
 
     def feed(self, event: Event) -> Sequence[Chunk]:
@@ -185,7 +261,7 @@ class Stream:
                 raise_enclosed(event.block)
                 return ()
             make = anthropic.Stream if event.name else gemini.Stream
-            inner = self._inner = make(self._created, self._model)
+            inner = self._inner = make(*self._about)
             self.memory = inner.memory
         chunks = inner.feed(event)
         self.usage, self.ended = inner.usage, inner.ended
@@ -206,10 +282,17 @@ class Stream:
         return chunks
 
 
+_CHAT = Operation(_chat, response, Stream, SSE, media=media_urls)
+
 operations = {
-    "chat": Operation(_chat, response, Stream, SSE, media=media_urls),
+    "chat": _CHAT,
+    "input_tokens": counting.operation(_count, ("totalTokens", "input_tokens"), _CHAT),
     "embeddings": Operation(
-        partial(_gemini_embeddings.predict, path, authorize), _gemini_embeddings.response, None, SSE
+        partial(_gemini_embeddings.predict, path, authorize),
+        _gemini_embeddings.response,
+        None,
+        SSE,
+        pieces=Pieces(_gemini_embeddings.split_predictions, embeddings.join),
     ),
     "images": Operation(
         partial(_gemini_images.request, path, authorize), _gemini_images.response, None, SSE

@@ -13,6 +13,7 @@ GatewayError
 │   ├── RequestTimeout           408 request_timeout
 │   ├── RequestTooLarge          413 request_too_large
 │   ├── UnsupportedMediaType     415 unsupported_media_type
+│   ├── InvalidConfiguration     422 invalid_configuration
 │   └── ClientGone               499 client_gone, log only
 ├── PolicyError              policy: what the operator forbade
 │   ├── NotAllowed               403 not_allowed
@@ -39,11 +40,26 @@ GatewayError
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 Origin = Literal["caller", "policy", "gateway", "upstream"]
-Phase = Literal["connect", "send", "first_token", "idle", "total"]
+Phase = Literal["connect", "send", "first_token", "idle", "whole", "total"]
+Failure = Literal[
+    "credential",
+    "model_access",
+    "quota",
+    "model_gone",
+    "region",
+    "rate_limit",
+    "caller_fault",
+    "context_length",
+    "content_filter",
+    "transient",
+    "unknown",
+    "unsent",
+]
+"""What went wrong, as far as it decides what to try next: see `proxy.remedies`."""
 
 
 class GatewayError(Exception):
@@ -54,7 +70,8 @@ class GatewayError(Exception):
         type: OpenAI's `error.type`.
         code: OpenAI's `error.code`, from the closed list drawn above.
         origin: who has to act.
-        retryable: whether the gateway may try another attempt.
+        failure: its class, which decides what is tried next.
+        retryable: whether a repetition of the same call may end better.
         should_retry: what `x-should-retry` tells the client's SDK; None leaves it to the SDK.
         message: for the client; never holds a credential.
         param: the request's field at fault.
@@ -62,12 +79,14 @@ class GatewayError(Exception):
         provider: whose answer it was.
         upstream_status: the vendor's own HTTP status.
         headers: further headers of the answer, in lower case.
+        attempts: what was tried, where that was more than one thing.
     """
 
     status: int = 500
     type: ClassVar[str] = "server_error"
     code: ClassVar[str] = "internal_error"
     origin: ClassVar[Origin] = "gateway"
+    failure: Failure = "caller_fault"
     retryable: bool = False
     should_retry: bool | None = None
 
@@ -86,10 +105,11 @@ class GatewayError(Exception):
         self.upstream_status = upstream_status
         self.provider: str | None = None
         self.headers: dict[str, str] = {}
+        self.attempts: list[dict[str, Any]] = []
 
     def document(self, request_id: str) -> dict[str, Any]:
         """Return OpenAI's error object, with our fields beside theirs."""
-        return {
+        document = {
             "message": self.message,
             "type": self.type,
             "param": self.param,
@@ -102,6 +122,7 @@ class GatewayError(Exception):
             if self.should_retry is None
             else self.should_retry,
         }
+        return {**document, "attempts": self.attempts} if self.attempts else document
 
 
 class CallerError(GatewayError):
@@ -168,6 +189,21 @@ class UnsupportedMediaType(CallerError):
     code = "unsupported_media_type"
 
 
+class InvalidConfiguration(CallerError):
+    """A new configuration that cannot be used; the old one stays."""
+
+    status = 422
+    code = "invalid_configuration"
+
+    def __init__(self, message: str, problems: Sequence[str]) -> None:
+        super().__init__(message)
+        self.problems = list(problems)
+
+    def document(self, request_id: str) -> dict[str, Any]:
+        """Return OpenAI's error object with one line a mistake."""
+        return {**super().document(request_id), "problems": self.problems}
+
+
 class ClientGone(CallerError):
     """The client left; nobody sees this answer, the log does."""
 
@@ -220,6 +256,7 @@ class QueueFull(ServiceError):
     status = 503
     type = "overloaded_error"
     code = "queue_full"
+    failure: Failure = "unsent"
     should_retry = True
 
 
@@ -234,6 +271,7 @@ class NoDeployment(ServiceError):
 
     status = 503
     code = "no_deployment"
+    failure: Failure = "unsent"
 
 
 class ShuttingDown(ServiceError):
@@ -252,6 +290,7 @@ class UpstreamError(GatewayError):
     type = "upstream_error"
     code = "upstream_error"
     origin = "upstream"
+    failure: Failure = "transient"
     retryable = True
 
 
@@ -261,6 +300,7 @@ class UpstreamRejected(UpstreamError):
     status = 400
     type = "invalid_request_error"
     code = "invalid_request"
+    failure: Failure = "caller_fault"
     retryable = False
     should_retry = False
 
@@ -269,18 +309,21 @@ class ContextLengthExceeded(UpstreamRejected):
     """The prompt does not fit the model."""
 
     code = "context_length_exceeded"
+    failure: Failure = "context_length"
 
 
 class ContentFiltered(UpstreamRejected):
     """The vendor's filter refused the prompt."""
 
     code = "content_filter"
+    failure: Failure = "content_filter"
 
 
 class UpstreamAuth(UpstreamError):
     """The vendor refused our credential; a 401 would blame the client's key."""
 
     code = "upstream_auth"
+    failure: Failure = "credential"
 
 
 class UpstreamRateLimited(UpstreamError):
@@ -289,6 +332,7 @@ class UpstreamRateLimited(UpstreamError):
     status = 429
     type = "rate_limit_error"
     code = "upstream_rate_limited"
+    failure: Failure = "rate_limit"
 
 
 class UpstreamFailed(UpstreamError):
@@ -321,6 +365,7 @@ class UpstreamBadResponse(UpstreamError):
     """The vendor's answer cannot be read."""
 
     code = "upstream_bad_response"
+    failure: Failure = "unknown"
 
 
 class UpstreamTruncated(UpstreamError):

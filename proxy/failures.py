@@ -9,8 +9,9 @@ from __future__ import annotations
 import email.utils
 import re
 import time
-from typing import NamedTuple
+from collections.abc import Sequence
 
+from proxy import faults
 from proxy.adapter import Headers, header
 from proxy.errors import (
     ContentFiltered,
@@ -22,6 +23,10 @@ from proxy.errors import (
     UpstreamRateLimited,
     UpstreamRejected,
 )
+from proxy.faults import VendorError
+from proxy.resets import OPENAI, Limit, reset_s
+
+__all__ = ["VendorError", "retry_after_s", "upstream_error"]
 
 _LONGEST_WAIT_S = 366 * 86400
 _RETRYABLE_4XX = frozenset({408, 409, 425})
@@ -31,28 +36,39 @@ _CONTEXT = re.compile(
     r"|input token count.{0,40}exceeds",
     re.IGNORECASE,
 )
+_FLAGGED = re.compile(r"requires moderation and your input was flagged", re.IGNORECASE)
+_BY_STATUS_ALONE = frozenset({"caller_fault", "credential", "rate_limit"})
 _FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
 
 
-class VendorError(NamedTuple):
-    """What a vendor said: its words, and where it has them, type, code and field."""
+def upstream_error(
+    status: int,
+    said: VendorError,
+    headers: Headers = (),
+    limits: Sequence[Limit] = OPENAI,
+) -> UpstreamError:
+    """Return the error for a vendor's answer of `status`.
 
-    message: str
-    type: str | None = None
-    code: str | None = None
-    param: str | None = None
-
-
-def upstream_error(status: int, said: VendorError, headers: Headers = ()) -> UpstreamError:
-    """Return the error for a vendor's answer of `status`."""
+    Args:
+        status: of the answer.
+        said: its words.
+        headers: of the answer.
+        limits: what its headers call the vendor's limits.
+    """
     error = _by_status(status, said)
     error.upstream_status = status
     error.param = said.param
     error.retry_after_s = retry_after_s(headers)
+    if status == 429 and error.retry_after_s is None:
+        error.retry_after_s = _sensible_or_none(reset_s(headers, limits, time.time()))
+    if error.failure in _BY_STATUS_ALONE:
+        error.failure = faults.failure(status, said) or error.failure
     return error
 
 
 def _by_status(status: int, said: VendorError) -> UpstreamError:
+    if status == 403 and _FLAGGED.search(said.message):
+        return ContentFiltered(said.message)
     if status in (401, 403):
         # The words may name our credential or account: the client gets none of them.
         return UpstreamAuth(f"the provider refused the gateway's credential (status {status})")
@@ -74,7 +90,8 @@ def _rejected(status: int, said: VendorError) -> UpstreamError:
         return ContextLengthExceeded(said.message)
     error = UpstreamRejected(said.message)
     error.status = status
-    error.retryable = status in _RETRYABLE_4XX
+    if status in _RETRYABLE_4XX:
+        error.retryable, error.failure = True, "transient"
     return error
 
 
@@ -92,6 +109,10 @@ def retry_after_s(headers: Headers) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, OverflowError):
         return None
+
+
+def _sensible_or_none(seconds: float | None) -> float | None:
+    return None if seconds is None else _sensible(seconds)
 
 
 def _sensible(seconds: float) -> float | None:

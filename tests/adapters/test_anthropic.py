@@ -5,21 +5,27 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
+from anthropic.types.beta.beta_content_block_param import BetaContentBlockParam
+from anthropic.types.beta.message_count_tokens_params import MessageCountTokensParams as CountBeta
 from anthropic.types.beta.message_create_params import MessageCreateParamsNonStreaming as Beta
+from anthropic.types.message_count_tokens_params import MessageCountTokensParams
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming as Params
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from adapters import anthropic
 from proxy.adapter import Media, Target, UpstreamResponse
 from proxy.errors import InvalidRequest
 from proxy.framing import SSE
 from proxy.wire import Request
+from tests.typed import exhausted
 
 PARAMS = TypeAdapter(Params)
 BETA = TypeAdapter(Beta)
+COUNT = TypeAdapter(MessageCountTokensParams)
+COUNT_BETA = TypeAdapter(CountBeta)
 SAMPLING = ("temperature", "top_p", "top_k")
 """Taken by the version of the API that is asked for; gone from the one its types describe."""
 
@@ -38,17 +44,6 @@ WEATHER_TOOL = {
     "description": "Tells the weather",
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},
 }
-
-
-def exhausted(value: Any) -> Any:
-    """Walk through what pydantic validates only when it is walked through."""
-    if isinstance(value, BaseModel):
-        return exhausted(value.model_dump(exclude_unset=True))
-    if isinstance(value, Mapping):
-        return {name: exhausted(each) for name, each in value.items()}
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        return value
-    return [exhausted(each) for each in value]
 
 
 class Sent:
@@ -277,6 +272,32 @@ def test_a_file_becomes_a_document(members: dict[str, str], source: dict[str, st
     assert block.get("title") == members.get("filename")
 
 
+@pytest.mark.parametrize(
+    ("members", "fetched"),
+    [
+        ({"file_data": "https://files.example/a.md?v=2"}, True),
+        ({"file_data": "https://files.example/x", "filename": "notes.txt"}, True),
+        ({"file_data": "http://files.example/a.pdf"}, True),
+        ({"file_data": "https://files.example/a.pdf"}, False),
+        ({"file_data": "https://files.example/x"}, False),
+        ({"file_data": PDF, "filename": "a.txt"}, False),
+        ({"file_id": "file_011CN", "filename": "a.txt"}, False),
+    ],
+)
+def test_a_text_by_url_is_fetched(members: dict[str, str], fetched: bool) -> None:
+    """The vendor reads PDFs at a URL, and texts only inside a request."""
+    operation = anthropic.operations["chat"]
+    request = Request(json.dumps({"model": "m", "messages": file(**members)}).encode())
+    assert operation.media is not None
+    urls = operation.media(request)
+    assert list(urls) == ([members["file_data"]] if fetched else [])
+    if fetched and "pdf" not in members["file_data"]:
+        media = {urls[0]: Media("text/markdown", b"# Hi")}
+        block = sent(file(**members), target=Target("claude-opus-5", "k", media=media))
+        source = {"type": "text", "media_type": "text/plain", "data": "# Hi"}
+        assert block.messages[0]["content"][0]["source"] == source
+
+
 def test_a_file_that_is_an_image_becomes_one() -> None:
     """Its name or its type tells."""
     for members in ({"file_data": "iVBORw0KGgo="}, {"file_id": "file_1", "filename": "a.PNG"}):
@@ -305,6 +326,26 @@ def test_the_vendors_own_parts_pass() -> None:
         "content": [{"type": "text", "text": "x"}],
     }
     assert sent([{"role": "user", "content": [part]}]).messages[0]["content"] == [part]
+
+
+def test_every_block_of_the_vendors_is_known() -> None:
+    """A client may say in Claude's words whatever can be said in them."""
+    shapes = [
+        get_type_hints(kind)
+        for kind in get_args(BetaContentBlockParam)
+        if hasattr(kind, "__required_keys__")
+    ]
+    types = {get_args(shape["type"])[0] for shape in shapes}
+    assert "mcp_tool_result" in types
+    searched = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
+    parts = [{"type": kind} for kind in sorted(types - {"text"})]
+    messages = [*HELLO, {"role": "assistant", "content": [searched, *parts]}]
+    request = Request(json.dumps({"model": "m", "messages": messages}).encode())
+    document, dropped = anthropic.body(request, Target("claude-opus-5"))
+    refused = {"image", "document", "search_result", "tool_result", "container_upload"}
+    sent_types = [block["type"] for block in document["messages"][1]["content"]]
+    assert sent_types == [searched["type"], *sorted(types - refused - {"text"})]
+    assert len(dropped) == len(refused)  # these are the client's to say
 
 
 def test_cache_marks_stay_on_what_they_mark() -> None:
@@ -465,6 +506,30 @@ def test_openais_search_is_the_vendors_search() -> None:
         }
     ]
     assert list(found.dropped) == ["web_search_options.search_context_size"]
+
+
+def test_openais_search_is_the_vendors_search_also_as_a_tool() -> None:
+    """As the Responses API has it, with the domains it is kept to."""
+    tool = {"type": "web_search", "filters": {"allowed_domains": ["example.com"]}}
+    found = sent(tools=[tool, {"type": "web_search_preview", "search_context_size": "low"}])
+    assert found.body["tools"] == [
+        {
+            "type": "web_search_20250305",
+            "name": "web_search",
+            "allowed_domains": ["example.com"],
+        },
+        {"type": "web_search_20250305", "name": "web_search"},
+    ]
+    assert list(found.dropped) == ["tools[1].search_context_size"]
+
+
+def test_other_tools_that_openai_runs_are_named() -> None:
+    """The vendor's own have other names, and pass."""
+    theirs = ["code_interpreter", "file_search", "image_generation", "mcp"]
+    own = {"type": "code_execution_20250825", "name": "code_execution"}
+    found = sent(tools=[*({"type": kind} for kind in theirs), own])
+    assert found.body["tools"] == [own]
+    assert list(found.dropped) == [f"tools[{index}]" for index in range(4)]
 
 
 # Answers in a form
@@ -811,3 +876,83 @@ def in_pieces(block: dict[str, Any]) -> Iterable[dict[str, Any]]:
     yield {"type": "content_block_start", "content_block": empty}
     yield from ({"type": "content_block_delta", "delta": delta} for delta in deltas)
     yield {"type": "content_block_stop"}
+
+
+# Counting
+
+
+def count(model: str = "claude-opus-5-5", **members: Any) -> tuple[dict[str, Any], Any]:
+    """Return the body of a count, held to the vendor's types, and the request it is in."""
+    request = Request(json.dumps({"model": "claude", "input": "Hello", **members}).encode())
+    made = anthropic.operations["input_tokens"].request(request, Target(model, "sk-ant-api"))
+    body = json.loads(made.body)
+    kind = COUNT_BETA if "anthropic-beta" in dict(made.headers) else COUNT
+    assert exhausted(kind.validate_python(body)) == body
+    return body, made
+
+
+def test_a_count_is_of_the_body_without_what_is_the_answers() -> None:
+    """System, turns, tools and thinking as for a chat; at a path of its own."""
+    tool = {"type": "function", **WEATHER["function"]}
+    document = {"type": "input_file", "file_data": PDF, "filename": "a.pdf"}
+    body, made = count(
+        instructions="Be brief",
+        input=[
+            {"role": "user", "content": [document, {"type": "input_text", "text": "Rain?"}]},
+            {"type": "function_call", "call_id": "toolu_1", "name": "weather", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "toolu_1", "output": "Rain"},
+        ],
+        tools=[tool],
+        tool_choice={"type": "function", "name": "weather"},
+        reasoning={"effort": "low"},
+        max_output_tokens=8,
+        temperature=0.5,
+        user="u1",
+        cache_control={"type": "ephemeral"},
+    )
+    assert made.path == "/messages/count_tokens"
+    assert dict(made.headers)["anthropic-version"] == "2023-06-01"
+    assert sorted(body) == [
+        *("cache_control", "messages", "model", "output_config", "system", "thinking"),
+        *("tool_choice", "tools"),
+    ]
+    assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "user"]
+    assert body["messages"][0]["content"][0]["source"]["data"] == PDF
+    assert body["messages"][2]["content"][0]["tool_use_id"] == "toolu_1"
+    assert body["tools"] == [WEATHER_TOOL]
+    assert [each.name for each in made.dropped] == ["tool_choice"]  # this model is not made to
+
+
+def test_a_count_needs_its_betas_too() -> None:
+    """Servers and files are counted, a container is not."""
+    server = {"type": "url", "url": "https://mcp.example.com", "name": "a"}
+    tools = [{"type": "mcp_toolset", "mcp_server_name": "a"}]
+    body, made = count(mcp_servers=[server], tools=tools, container="container_1")
+    assert body["mcp_servers"] == [server]
+    assert dict(made.headers)["anthropic-beta"] == "mcp-client-2025-11-20"
+    assert [each.name for each in made.dropped] == ["container"]
+
+
+def test_a_schema_is_counted_as_it_binds() -> None:
+    """What of it is only told is named as the client calls it."""
+    schema = {"type": "object", "properties": {"a": {"type": "string", "minLength": 2}}}
+    form = {"type": "json_schema", "name": "City", "schema": schema}
+    body, made = count(text={"format": form})
+    assert body["output_config"]["format"]["type"] == "json_schema"
+    assert [each.name for each in made.dropped] == ["text.format.schema"]
+
+
+def test_signed_thoughts_are_counted_as_they_would_be_sent() -> None:
+    """Responses' items cannot hold them either: a count remembers what a chat remembers."""
+    message, memory, blocks = thoughtful()
+    call = message["tool_calls"][0]
+    items = [
+        {"role": "user", "content": "Rain?"},
+        {"role": "assistant", "content": message["content"]},
+        {"type": "function_call", "call_id": call["id"], **call["function"]},
+        {"type": "function_call_output", "call_id": call["id"], "output": "Rain"},
+    ]
+    request = Request(json.dumps({"model": "claude", "input": items}).encode())
+    target = Target("claude-opus-5-5", "k", recall=memory.get)
+    made = anthropic.operations["input_tokens"].request(request, target)
+    assert json.loads(made.body)["messages"][1]["content"] == blocks

@@ -13,6 +13,7 @@ from adapters import azure
 from proxy.adapter import Target, UpstreamRequest
 from proxy.errors import UpstreamAuth
 from proxy.wire import Request
+from tests.fakes import unsent
 
 CHAT = Request(b'{"model":"m","messages":[],"stream":true}')
 
@@ -39,6 +40,12 @@ def sent(operation: str = "chat", **options: Any) -> UpstreamRequest:
             "/openai/deployments/gpt%205%2Fx/embeddings?api-version=2024-10-21",
         ),
         ("responses", {"api_version": "preview"}, "/openai/responses?api-version=preview"),
+        ("input_tokens", {}, "/openai/v1/responses/input_tokens"),
+        (
+            "input_tokens",
+            {"api_version": "preview"},
+            "/openai/responses/input_tokens?api-version=preview",
+        ),
         (
             "chat",
             {"endpoint": "models"},
@@ -74,8 +81,8 @@ def test_usage_is_asked_for_where_the_version_knows_it(version: str, asked: bool
 
 def test_a_key_needs_no_entra() -> None:
     """Nor does a provider that does not ask for it; nothing is imported."""
-    assert azure.authorizer({"entra": True}, "key") is None
-    assert azure.authorizer({}, "") is None
+    assert azure.authorizer({"entra": True}, "key", unsent) is None
+    assert azure.authorizer({}, "", unsent) is None
     assert azure.authorize(Target("m", "", (("a", "b"),))) == (("a", "b"),)
 
 
@@ -84,7 +91,7 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "azure", None)
 
     with pytest.raises(ValueError, match="azure-identity"):
-        azure.authorizer({"entra": True}, "")
+        azure.authorizer({"entra": True}, "", unsent)
 
 
 class AzureError(Exception):
@@ -132,7 +139,7 @@ def _identity(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 async def test_entra_gives_tokens(wanted: Any, token: str) -> None:
     """By whatever this machine is, or by an application's secret."""
-    made = azure.authorizer({"entra": wanted}, "")
+    made = azure.authorizer({"entra": wanted}, "", unsent)
 
     assert made is not None
     assert await made.headers(sent(), "https://x.openai.azure.com") == (("authorization", token),)
@@ -141,7 +148,7 @@ async def test_entra_gives_tokens(wanted: Any, token: str) -> None:
 @pytest.mark.usefixtures("_identity")
 async def test_no_token_is_our_credentials_fault() -> None:
     """The client learns no details."""
-    made = azure.authorizer({"entra": {"client_secret": "wrong"}}, "")
+    made = azure.authorizer({"entra": {"client_secret": "wrong"}}, "", unsent)
 
     assert made is not None
     with pytest.raises(UpstreamAuth, match=r"^no token could be had from Entra ID$"):

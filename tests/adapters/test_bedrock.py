@@ -8,6 +8,8 @@ import json
 import re
 import subprocess
 import sys
+import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,10 @@ from botocore.validate import ParamValidator
 from adapters import _aws, bedrock
 from proxy.adapter import Media, Target, UpstreamRequest, UpstreamResponse
 from proxy.errors import InvalidRequest, UpstreamAuth
+from proxy.eventstream import AWSEventStream
 from proxy.wire import Request
 from tests.eventframes import event
+from tests.fakes import unsent
 from tests.source import ROOT
 
 SERVICE = Session().get_service_model("bedrock-runtime")
@@ -789,6 +793,17 @@ def test_the_vendors_request_id_is_the_answers_id() -> None:
     assert json.loads(bedrock.response(given, 7).body)["id"] == "chatcmpl-abc"
 
 
+def test_a_stream_is_called_as_the_gateway_says() -> None:
+    """The vendor's events hold no id, and two streams may begin in the same second."""
+    framed = event("messageStart", {"role": "assistant"})
+    found = []
+    for name in ("a1", "b2"):
+        stream, framer = bedrock.Stream(7, "m", name), AWSEventStream()
+        chunks = [chunk for each in framer.feed(framed) for chunk in stream.feed(each)]
+        found.append({json.loads(chunk.data)["id"] for chunk in chunks})
+    assert found == [{"chatcmpl-a1"}, {"chatcmpl-b2"}]
+
+
 def test_a_stream_is_whole_with_its_metadata_alone() -> None:
     """The usage comes behind the reason to stop; without that reason it ends nothing."""
     framer, translator = bedrock.AWSEventStream(), bedrock.Stream(0)
@@ -837,7 +852,7 @@ def invoked(operation: str, model: str, options: Any = None, **members: Any) -> 
             "cohere.embed-english-v3",
             {"input": ["a", "b"], "encoding_format": "base64"},
             {"texts": ["a", "b"], "input_type": "search_document", "embedding_types": ["float"]},
-            ["encoding_format"],
+            [],
         ),
         (
             "us.cohere.embed-v4:0",
@@ -890,6 +905,30 @@ def test_embeddings_that_cannot_be_made_are_refused(model: str, given: Any) -> N
     """Not made of something else."""
     with pytest.raises(InvalidRequest):
         invoked("embeddings", model, input=given)
+
+
+@pytest.mark.parametrize(
+    ("model", "most"),
+    [
+        ("amazon.titan-embed-text-v2:0", 1),
+        ("amazon.nova-2-multimodal-embeddings-v1:0", 1),
+        ("cohere.embed-english-v3", 96),
+        ("us.cohere.embed-v4:0", 96),
+    ],
+)
+def test_a_call_has_as_many_texts_as_the_model_takes(model: str, most: int) -> None:
+    """All else of the request is in each of them."""
+    pieces = bedrock.operations["embeddings"].pieces
+    assert pieces is not None
+    texts = [f"{number}" for number in range(200)]
+    request = Request(json.dumps({"model": "m", "input": texts, "dimensions": 8}).encode())
+    found = pieces.split(request, Target(model))
+    assert [each.get("input", list) for each in found] == [
+        texts[start : start + most] for start in range(0, 200, most)
+    ]
+    assert {each.get("dimensions", int) for each in found} == {8}
+    with pytest.raises(InvalidRequest):
+        pieces.split(request, Target("somebody.embed"))
 
 
 def test_amazons_images_are_asked_for() -> None:
@@ -983,9 +1022,9 @@ URL = f"https://bedrock-runtime.eu-west-3.amazonaws.com{REQUEST.path}"
 
 def test_an_api_key_needs_no_signature() -> None:
     """And botocore is not even imported for it, nor before somebody signs."""
-    assert bedrock.authorizer({}, "key") is None
+    assert bedrock.authorizer({}, "key", unsent) is None
     code = (
-        "import sys; from adapters import bedrock; bedrock.authorizer({}, 'key');"
+        "import sys; from adapters import bedrock; bedrock.authorizer({}, 'key', None);"
         "sys.exit('botocore' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
@@ -996,12 +1035,12 @@ def test_without_botocore_the_user_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delitem(sys.modules, "adapters._aws", raising=False)
     monkeypatch.setitem(sys.modules, "botocore.auth", None)
     with pytest.raises(ValueError, match="headgate\\[bedrock\\]"):
-        bedrock.authorizer({}, "")
+        bedrock.authorizer({}, "", unsent)
 
 
 async def test_a_request_is_signed_as_the_vendors_sdk_signs_it(keys: Path) -> None:
     """For the region of the URL, whatever else says one."""
-    signer = bedrock.authorizer({"region": "us-west-2"}, "")
+    signer = bedrock.authorizer({"region": "us-west-2"}, "", unsent)
     assert signer is not None
     headers = dict(await signer.headers(REQUEST, URL))
     assert headers["x-amz-security-token"] == "token"
@@ -1109,36 +1148,125 @@ async def test_credentials_that_cannot_be_had_are_our_trouble(
         await _aws.SigV4("bedrock", {}).headers(REQUEST, "http://localhost/x")
 
 
+class Sts:
+    """Stands for the service that gives a role's credentials, for as long as `lasts_s`."""
+
+    def __init__(self, lasts_s: float) -> None:
+        self.lasts_s = lasts_s
+        self.asked: list[dict[str, Any]] = []
+        self.threads: set[str] = set()
+
+    def create_client(self, service: str, **members: Any) -> Sts:
+        """Be the client of the service."""
+        self.asked.append({"service": service, **members})
+        return self
+
+    def assume_role(self, **members: Any) -> dict[str, Any]:
+        """Give credentials, numbered."""
+        self.asked[-1].update(members)
+        self.threads.add(threading.current_thread().name)
+        until = datetime.now(UTC) + timedelta(seconds=self.lasts_s)
+        return {
+            "Credentials": {
+                "AccessKeyId": f"AKIDROLE{len(self.asked)}",
+                "SecretAccessKey": "s",
+                "SessionToken": "t",
+                "Expiration": until.isoformat(),
+            },
+            "AssumedRoleUser": {"Arn": "arn:aws:sts::123456789012:assumed-role/r/s"},
+        }
+
+
+ROLE = {"role_arn": "arn:aws:iam::123456789012:role/r"}
+
+
 async def test_a_role_is_assumed_with_what_was_found(
     keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the region of the endpoint, under the names of the options."""
-    asked: dict[str, Any] = {}
-
-    class Tokens:
-        def assume_role(self, **members: Any) -> dict[str, Any]:
-            asked.update(members)
-            return {
-                "Credentials": {
-                    "AccessKeyId": "AKIDROLE",
-                    "SecretAccessKey": "s",
-                    "SessionToken": "t",
-                    "Expiration": "2999-01-01T00:00:00Z",
-                },
-                "AssumedRoleUser": {"Arn": "arn:aws:sts::123456789012:assumed-role/r/s"},
-            }
-
-    def create_client(self: Session, service: str, **members: Any) -> Tokens:
-        asked.update(service=service, **members)
-        return Tokens()
-
-    monkeypatch.setattr(Session, "create_client", create_client)
-    options = {"role_arn": "arn:aws:iam::123456789012:role/r", "external_id": "x"}
-    headers = dict(await _aws.SigV4("bedrock", options).headers(REQUEST, URL))
-    assert "Credential=AKIDROLE/" in headers["authorization"]
+    """In the region of the endpoint, under the names of the options, and once for long."""
+    sts = Sts(lasts_s=3600)
+    monkeypatch.setattr(
+        Session, "create_client", lambda _, *given, **more: sts.create_client(*given, **more)
+    )
+    options = {**ROLE, "external_id": "x", "session_name": "ours"}
+    signer = _aws.SigV4("bedrock", options)
+    for _ in range(3):
+        headers = dict(await signer.headers(REQUEST, URL))
+        assert "Credential=AKIDROLE1/" in headers["authorization"]
+        assert headers["x-amz-security-token"] == "t"
+    (asked,) = sts.asked
     assert asked["service"] == "sts"
     assert asked["region_name"] == "eu-west-3"
     assert asked["aws_access_key_id"] == "AKIDEXAMPLE"
     assert asked["RoleArn"] == "arn:aws:iam::123456789012:role/r"
-    assert asked["ExternalId"] == "x"
-    assert asked["RoleSessionName"] == "headgate"
+    assert (asked["ExternalId"], asked["RoleSessionName"]) == ("x", "ours")
+
+
+async def test_a_roles_credentials_are_renewed_before_they_expire(
+    keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By botocore's own margin, and never on the event loop's thread."""
+    sts = Sts(lasts_s=300)
+    monkeypatch.setattr(
+        Session, "create_client", lambda _, *given, **more: sts.create_client(*given, **more)
+    )
+    signer = _aws.SigV4("bedrock", ROLE)
+    found = [dict(await signer.headers(REQUEST, URL))["authorization"] for _ in range(2)]
+    assert "Credential=AKIDROLE1/" in found[0]
+    assert "Credential=AKIDROLE1/" not in found[1]
+    assert sts.asked[0]["RoleSessionName"] == "headgate"
+    assert threading.main_thread().name not in sts.threads
+
+
+# counting
+
+
+def count(model: str = OLDER, **members: Any) -> tuple[dict[str, Any], UpstreamRequest]:
+    """Return what is counted, held to the service's model, and the request it is in."""
+    request = Request(json.dumps({"model": "m", "input": "Hello", **members}).encode())
+    made = bedrock.operations["input_tokens"].request(request, Target(model, "key"))
+    body = json.loads(made.body)
+    shape = SERVICE.operation_model("CountTokens").input_shape
+    report = ParamValidator().validate({"modelId": model, **body}, shape)
+    assert not report.has_errors(), report.generate_report()
+    assert problems(body, shape) == []
+    return body["input"]["converse"], made
+
+
+def test_a_count_is_of_what_converse_would_get() -> None:
+    """Messages, system and tools; a format is not counted, and named."""
+    body, made = count(
+        CLAUDE,
+        instructions="Be brief",
+        input=[
+            {"role": "user", "content": "Hello"},
+            {"type": "function_call", "call_id": "call_1", **CALL["function"]},
+            {"type": "function_call_output", "call_id": "call_1", "output": "one"},
+        ],
+        tools=[{"type": "function", "name": "f", "parameters": {"type": "object"}}],
+        text={"format": {"type": "json_schema", "name": "x", "schema": {"type": "object"}}},
+        temperature=0.5,
+    )
+    assert sorted(body) == ["messages", "system", "toolConfig"]
+    assert body["system"] == [{"text": "Be brief"}]
+    assert body["messages"][2]["content"][0]["toolResult"]["toolUseId"] == "call_1"
+    assert [each.name for each in made.dropped] == ["text.format"]
+    thinking, made = count(NEWER, reasoning={"effort": "low"})
+    assert thinking["additionalModelRequestFields"]["thinking"]["type"] == "adaptive"
+    assert not made.dropped
+
+
+@pytest.mark.parametrize(
+    ("model", "counted"),
+    [
+        (CLAUDE, "anthropic.claude-sonnet-4-5-20250929-v1%3A0"),
+        (OLDER, "anthropic.claude-3-5-sonnet-20240620-v1%3A0"),
+        ("global.anthropic.claude-opus-4-6-v1", "anthropic.claude-opus-4-6-v1"),
+        ("us-gov.anthropic.claude-x", "anthropic.claude-x"),
+    ],
+)
+def test_a_count_is_asked_of_the_model_behind_a_profile(model: str, counted: str) -> None:
+    """Profiles of regions are answered with 400."""
+    _, made = count(model)
+    assert made.path == f"/model/{counted}/count-tokens"
+    assert ("authorization", "Bearer key") in made.headers

@@ -35,7 +35,7 @@ CUTS = 40
 
 OUT_OF_SCOPE = {
     "bedrock-mantle": "OpenAI's dialect, the business of another adapter",
-    "count-tokens": "no operation of OpenAI's counts tokens",
+    "count-tokens": "counts have a corpus test of their own",
     "invoke chat": "chat goes by Converse, which says the same for all makers",
 }
 

@@ -551,7 +551,7 @@ def other(operation: str, model: str, **members: Any) -> tuple[str, Any, set[str
 
 
 def test_texts_are_embedded_in_one_batch() -> None:
-    """Each text has the options of all; tokens are refused, base64 is named as lost."""
+    """Each text has the options of all; tokens are refused, base64 is the gateway's to make."""
     path, body, dropped = other(
         "embeddings",
         "gemini-embedding-001",
@@ -567,7 +567,7 @@ def test_texts_are_embedded_in_one_batch() -> None:
         "taskType": "RETRIEVAL_QUERY",
         "outputDimensionality": 8,
     }
-    assert dropped == {"encoding_format"}
+    assert dropped == set()
     for wrong in ([1, 2], [], [[1]]):
         with pytest.raises(InvalidRequest):
             other("embeddings", "m", input=wrong)
@@ -591,3 +591,43 @@ def test_pictures_are_asked_for_as_the_models_family_wants() -> None:
     validate(body)
     with pytest.raises(InvalidRequest):
         other("images", "imagen-4.0-generate-001")
+
+
+def count(model: str = "gemini-2.5-flash", **members: Any) -> tuple[Any, UpstreamRequest]:
+    """Return what is counted, checked by the SDK's types, and the request it is in."""
+    request = Request(json.dumps({"model": "route", **members}).encode())
+    made = gemini.operations["input_tokens"].request(request, Target(model, "key"))
+    body = json.loads(made.body)["generateContentRequest"]
+    validate({name: value for name, value in body.items() if name != "model"})
+    return body, made
+
+
+def test_a_count_is_of_the_whole_request() -> None:
+    """Instructions, tools, pictures and schemas, as they would be sent."""
+    image = {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}"}
+    body, made = count(
+        instructions="Be brief",
+        input=[{"role": "user", "content": [{"type": "input_text", "text": "hi"}, image]}],
+        tools=[{"type": "function", **WEATHER["function"]}],
+        text={"format": {"type": "json_schema", "name": "x", "schema": {"type": "object"}}},
+        max_output_tokens=5,
+    )
+    assert made.path == "/models/gemini-2.5-flash:countTokens"
+    assert dict(made.headers)["x-goog-api-key"] == "key"
+    assert body["model"] == "models/gemini-2.5-flash"
+    assert body["systemInstruction"] == {"parts": [{"text": "Be brief"}]}
+    assert body["contents"][0]["parts"][1]["inlineData"]["data"] == PNG
+    assert body["tools"][0]["functionDeclarations"][0]["name"] == "weather"
+    assert "responseJsonSchema" in body["generationConfig"]
+    assert "maxOutputTokens" not in body["generationConfig"]
+    assert not made.dropped
+    assert count("tunedModels/mine", input="hi")[0]["model"] == "tunedModels/mine"
+
+
+def test_files_are_fetched_for_a_count_as_for_a_chat() -> None:
+    """The vendor counts what it is given."""
+    image = {"type": "input_image", "image_url": "https://example.com/a.png"}
+    body = {"model": "m", "input": [{"role": "user", "content": [image]}]}
+    media = gemini.operations["input_tokens"].media
+    assert media is not None
+    assert media(Request(json.dumps(body).encode())) == ["https://example.com/a.png"]

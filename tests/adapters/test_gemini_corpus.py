@@ -45,7 +45,7 @@ FINISHES = {"STOP": "stop", "MAX_TOKENS": "length"}
 ERRORS = {401: UpstreamAuth, 403: UpstreamAuth, 429: UpstreamRateLimited}
 SCOPES = {
     "batchGenerateContent": "batches are no operation of this adapter",
-    "countTokens": "no face counts tokens in OpenAI's dialect",
+    "countTokens": "counts have a corpus test of their own",
     "files": "files are passed through",
     "interactions": "another API",
     "live": "realtime",

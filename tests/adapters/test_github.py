@@ -11,6 +11,13 @@ from proxy.adapter import Target
 from proxy.wire import Request
 
 TEXT = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
+EDITOR = {
+    "editor-version": "vscode/1.104.0",
+    "editor-plugin-version": "copilot-chat/0.31.0",
+    "user-agent": "GitHubCopilotChat/0.31.0",
+    "openai-intent": "conversation-panel",
+    "x-github-api-version": "2025-05-01",
+}
 IMAGE = b'{"model":"m","messages":[{"role":"user","content":[{"type":"image_url"}]}]}'
 
 
@@ -21,14 +28,16 @@ IMAGE = b'{"model":"m","messages":[{"role":"user","content":[{"type":"image_url"
         (
             True,
             TEXT,
-            {"copilot-integration-id": "vscode-chat", "editor-version": "vscode/1.104.0"},
+            {**EDITOR, "copilot-integration-id": "vscode-chat"},
         ),
         (
-            {"integration_id": "ours", "editor_version": "ours/1"},
+            {"integration_id": "ours", "editor_version": "ours/1", "intent": "edit"},
             IMAGE,
             {
+                **EDITOR,
                 "copilot-integration-id": "ours",
                 "editor-version": "ours/1",
+                "openai-intent": "edit",
                 "copilot-vision-request": "true",
             },
         ),

@@ -12,6 +12,7 @@ from mistralai.client.models import (
     ChatCompletionRequest,
     ClassificationRequest,
     EmbeddingRequest,
+    FIMCompletionRequest,
 )
 from openai.types import CreateEmbeddingResponse, ModerationCreateResponse
 
@@ -32,6 +33,7 @@ from tests.adapters.replay import (
 )
 
 CHAT = mistral.operations["chat"]
+COMPLETIONS = mistral.operations["completions"]
 EMBEDDINGS = mistral.operations["embeddings"]
 MODERATIONS = mistral.operations["moderations"]
 TARGET = Target("mistral-x", credential="secret")
@@ -488,3 +490,48 @@ def test_every_recorded_exchange_is_handled_right(capsys: pytest.CaptureFixture[
         "error": 1,
     }
     assert outside.total() == 3
+
+
+def filled(**members: Any) -> tuple[dict[str, Any], list[str]]:
+    """Return a body of fill-in-the-middle, checked by the SDK's type, and what is not in it."""
+    asked = Request(json.dumps({"model": "m", "prompt": "def f(", **members}).encode())
+    request = COMPLETIONS.request(asked, Target("codestral-latest", "secret"))
+    assert request.path == "/fim/completions"
+    assert ("authorization", "Bearer secret") in request.headers
+    body: dict[str, Any] = json.loads(request.body)
+    FIMCompletionRequest.model_validate(body)
+    assert body.keys() <= FIMCompletionRequest.model_fields.keys()
+    return body, [loss.name for loss in request.dropped]
+
+
+def test_a_completion_is_fill_in_the_middle() -> None:
+    """Prompt and suffix as they are, the seed by the vendor's name."""
+    body, lost = filled(
+        suffix="return x", max_tokens=64, temperature=0.5, top_p=0.9, stop=["\n\n"], seed=7, n=1
+    )
+    assert body == {
+        "model": "codestral-latest",
+        "prompt": "def f(",
+        "suffix": "return x",
+        "stream": False,
+        "max_tokens": 64,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "stop": ["\n\n"],
+        "random_seed": 7,
+    }
+    assert not lost
+    options = {"include_usage": True}
+    body, lost = filled(prompt=["a"], suffix=None, stream=True, stream_options=options)
+    assert body == {"model": "codestral-latest", "prompt": "a", "stream": True}
+    assert not lost
+    body, _ = filled(min_tokens=2, prompt_cache_key="k", metadata={"a": 1})
+    assert (body["min_tokens"], body["prompt_cache_key"]) == (2, "k")
+
+
+def test_what_fill_in_the_middle_lacks_is_named() -> None:
+    """It is one completion, without likelihoods."""
+    _, lost = filled(n=2, best_of=3, echo=True, logprobs=1, logit_bias={"1": 1}, presence_penalty=1)
+    assert sorted(lost) == [
+        *("best_of", "echo", "logit_bias", "logprobs", "n", "presence_penalty"),
+    ]

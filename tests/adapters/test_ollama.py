@@ -8,8 +8,8 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from ollama._types import ChatRequest, EmbedRequest
-from openai.types import CreateEmbeddingResponse, Model
+from ollama._types import ChatRequest, EmbedRequest, GenerateRequest
+from openai.types import Completion, CreateEmbeddingResponse, Model
 
 from adapters import ollama
 from proxy.adapter import Media, Target, UpstreamRequest, UpstreamResponse
@@ -27,13 +27,14 @@ from tests.adapters.replay import (
 )
 
 CHAT = ollama.operations["chat"]
+COMPLETIONS = ollama.operations["completions"]
 EMBEDDINGS = ollama.operations["embeddings"]
 MODELS = ollama.operations["models"]
 TARGET = Target("qwen3:8b")
 USER = {"role": "user", "content": "Hi"}
 EMPTY = {"type": "object", "properties": {}}
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": EMPTY}}
-SCOPE = {"/api/chat": "chat", "/api/embed": "embeddings"}
+SCOPE = {"/api/chat": "chat", "/api/embed": "embeddings", "/api/generate": "completions"}
 
 
 def made(target: Target = TARGET, **members: Any) -> UpstreamRequest:
@@ -298,16 +299,17 @@ def test_embeddings_take_the_providers_options() -> None:
         embeddings()
 
 
-def test_embeddings_as_base64_are_asked_of_the_other_api() -> None:
-    """Ollama's own gives numbers only, and clients of OpenAI's SDK cannot read them then."""
-    request = embeddings(input="a", encoding_format="base64")
+def test_embeddings_as_base64_are_asked_of_the_same_api() -> None:
+    """The gateway packs the numbers, so the model's options hold for OpenAI's SDK as well."""
+    request = embeddings(input="a", encoding_format="base64", options={"num_ctx": 9})
 
-    assert request.path == "/v1/embeddings"
+    assert request.path == "/api/embed"
     assert json.loads(request.body) == {
         "model": "qwen3:8b",
         "input": "a",
-        "encoding_format": "base64",
+        "options": {"num_ctx": 9},
     }
+    assert request.dropped == []
 
 
 def test_models_are_those_that_are_there() -> None:
@@ -365,6 +367,88 @@ def check_embeddings(exchange: Exchange) -> None:
     assert response.usage == Usage(exchange.answered["prompt_eval_count"])
 
 
+def generated(**members: Any) -> tuple[dict[str, Any], list[str]]:
+    """Return a body of a completion, checked by the SDK's type, and what is not in it."""
+    target = members.pop("target", Target("qwen2.5-coder"))
+    asked = Request(json.dumps({"model": "m", "prompt": "def f(", **members}).encode())
+    request = COMPLETIONS.request(asked, target)
+    assert request.path == "/api/generate"
+    body: dict[str, Any] = json.loads(request.body)
+    GenerateRequest.model_validate(body)
+    assert body.keys() <= GenerateRequest.model_fields.keys() | {"truncate", "shift"}
+    return body, [loss.name for loss in request.dropped]
+
+
+def test_a_completion_is_generated() -> None:
+    """Prompt and suffix as they are; the rest are options of the model."""
+    body, lost = generated(
+        suffix="return x", max_tokens=64, temperature=0.5, stop="\n\n", seed=7, n=1, echo=False
+    )
+    assert body == {
+        "model": "qwen2.5-coder",
+        "prompt": "def f(",
+        "suffix": "return x",
+        "stream": False,
+        "options": {"num_predict": 64, "temperature": 0.5, "stop": ["\n\n"], "seed": 7},
+    }
+    assert not lost
+    body, lost = generated(prompt=["a"], stream=True, stream_options={"include_usage": True})
+    assert body == {"model": "qwen2.5-coder", "prompt": "a", "stream": True}
+    assert not lost
+
+
+def test_what_is_ollamas_own_goes_along() -> None:
+    """From the request, or for all of them from the provider's options."""
+    options = {"keep_alive": "5m", "num_ctx": 8192}
+    body, lost = generated(raw=True, system="x", target=Target("m", options=options))
+    assert body == {
+        "model": "m",
+        "prompt": "def f(",
+        "stream": False,
+        "keep_alive": "5m",
+        "raw": True,
+        "system": "x",
+        "options": {"num_ctx": 8192},
+    }
+    assert not lost
+
+
+def test_what_a_completion_lacks_is_named() -> None:
+    """Likelihoods it has: OpenAI's number says how many others are told."""
+    body, lost = generated(best_of=3, logit_bias={"1": 1}, logprobs=2)
+    assert sorted(lost) == ["best_of", "logit_bias"]
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 2)
+    assert generated(logprobs=0)[0]["top_logprobs"] == 0
+    assert "logprobs" not in generated(logprobs=None)[0]
+    own, _ = generated(logprobs=True, top_logprobs=3)
+    assert (own["logprobs"], own["top_logprobs"]) == (True, 3)
+
+
+def check_generated(exchange: Exchange) -> str:
+    """A recorded completion gives the text, its end and its usage, however it is cut."""
+    asked = exchange.asked
+    made = COMPLETIONS.request(Request(json.dumps(asked).encode()), Target(asked["model"]))
+    assert made.dropped == []
+    assert json.loads(made.body) == asked
+    stream = exchange.stream
+    if stream is None:
+        found = Completion.model_validate_json(COMPLETIONS.response(exchange.given, 0).body)
+        [choice] = found.choices
+        assert choice.text == exchange.answered["response"]
+        assert choice.finish_reason == exchange.answered["done_reason"]
+        return "whole"
+    lines = [json.loads(line) for line in stream.decode().splitlines()]
+    again = replayed(COMPLETIONS, stream)
+    choices = [c for chunk in again.chunks for c in json.loads(chunk.data)["choices"]]
+    assert "".join(c["text"] for c in choices) == "".join(line["response"] for line in lines)
+    assert [c["finish_reason"] for c in choices][-1] == lines[-1]["done_reason"]
+    counted = Usage(lines[-1]["prompt_eval_count"], output_tokens=lines[-1]["eval_count"])
+    assert again.translator.usage == counted
+    half = stream[: stream.rindex(b"{", 0, stream.rindex(b'"response"'))]
+    assert isinstance(Replayed(COMPLETIONS, [half]).error, UpstreamTruncated)
+    return "stream"
+
+
 def check_answer(exchange: Exchange) -> str:
     """An answer says what the recording says, however it is cut."""
     if exchange.status >= 400:
@@ -397,6 +481,8 @@ def test_every_recorded_exchange_is_handled_right(capsys: pytest.CaptureFixture[
         elif exchange.path == "/api/embed":
             check_embeddings(exchange)
             right["embeddings"] += 1
+        elif exchange.path == "/api/generate":
+            right[f"generated {check_generated(exchange)}"] += 1
         else:
             check_chat_request(exchange.asked)
             right["request"] += 1
@@ -404,5 +490,7 @@ def test_every_recorded_exchange_is_handled_right(capsys: pytest.CaptureFixture[
     with capsys.disabled():
         print(f"\nollama: {dict(right)}; out of scope: {dict(outside)}")
 
-    assert right == {"request": 7, "whole": 3, "stream": 3, "error": 1, "embeddings": 1}
-    assert outside.total() == 13
+    generated = {"generated whole": 1, "generated stream": 2}
+    chats = {"request": 7, "whole": 3, "stream": 3, "error": 1}
+    assert right == {**chats, **generated, "embeddings": 1}
+    assert outside.total() == 10

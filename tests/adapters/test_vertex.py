@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from google.auth.exceptions import RefreshError
+from google.genai import types
 from openai.types.chat import ChatCompletion
 
 from adapters import _gcp, vertex
@@ -22,6 +23,7 @@ from proxy.errors import UpstreamAuth, UpstreamTruncated
 from proxy.wire import Request
 from tests.adapters.test_gemini_corpus import CORPUS
 from tests.adapters.test_recordings import CREATED, Translated
+from tests.fakes import unsent
 from tests.source import ROOT
 
 PLACE = {"project": "p", "location": "europe-west4"}
@@ -266,14 +268,14 @@ async def test_a_token_that_cannot_be_had_is_ours_to_mend() -> None:
 
 def test_an_authorizer_is_made_for_what_is_no_key_and_no_token() -> None:
     """A key file of a kind we know, or the machine's own identity."""
-    assert vertex.authorizer({}, "AIzaX") is None
-    assert vertex.authorizer({}, "ya29.x") is None
-    assert vertex.authorizer({}, "") is not None
+    assert vertex.authorizer({}, "AIzaX", unsent) is None
+    assert vertex.authorizer({}, "ya29.x", unsent) is None
+    assert vertex.authorizer({}, "", unsent) is not None
     known = {"type": "authorized_user", "client_id": "a", "client_secret": "b"}
-    assert vertex.authorizer({}, json.dumps({**known, "refresh_token": "c"})) is not None
+    assert vertex.authorizer({}, json.dumps({**known, "refresh_token": "c"}), unsent) is not None
     for wrong in ("{", '{"type": "gdch_service_account"}'):
         with pytest.raises(ValueError, match="key file"):
-            vertex.authorizer({}, wrong)
+            vertex.authorizer({}, wrong, unsent)
 
 
 def test_google_auth_is_not_loaded_before_it_is_needed() -> None:
@@ -283,3 +285,56 @@ def test_google_auth_is_not_loaded_before_it_is_needed() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def count(model: str, options: dict[str, Any] = PLACE, **members: Any) -> tuple[Any, Any]:
+    """Return the body of a count and the request it is in."""
+    request = Request(json.dumps({"model": "route", "input": "hi", **members}).encode())
+    target = Target(model, "t", options=options)
+    made = vertex.operations["input_tokens"].request(request, target)
+    return json.loads(made.body), made
+
+
+def test_gemini_counts_at_its_own_path() -> None:
+    """What the count takes of a chat's body, checked by the SDK's types; the rest is named."""
+    body, made = count(
+        "gemini-2.5-pro",
+        {**PLACE, "cached_content": "cachedContents/1", "labels": {"a": "b"}},
+        instructions="Be brief",
+        tools=[{"type": "function", "name": "f", "parameters": {"type": "object"}}],
+        text={"format": {"type": "json_object"}},
+    )
+    assert made.path.endswith(
+        "/locations/europe-west4/publishers/google/models/gemini-2.5-pro:countTokens"
+    )
+    assert sorted(body) == ["contents", "generationConfig", "systemInstruction", "tools"]
+    config = {name: body[name] for name in body if name != "contents"}
+    types.CountTokensConfig.model_validate(config)
+    assert [each.name for each in made.dropped] == ["cached_content"]
+
+
+def test_claude_is_counted_by_a_model_of_its_own() -> None:
+    """The path names the counter, the body the model, as Anthropic's own client has it."""
+    for model in ("claude-opus-4-6", "anthropic/claude-opus-4-6"):
+        body, made = count(model, {**PLACE, "beta": "context-1m-2025-08-07"})
+        assert made.path == (
+            "/v1beta1/projects/p/locations/europe-west4/publishers/anthropic/models/"
+            "count-tokens:rawPredict"
+        )
+        assert body == {
+            "model": "claude-opus-4-6",
+            "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}],
+            "anthropic_version": "vertex-2023-10-16",
+        }
+        assert dict(made.headers)["anthropic-beta"] == "context-1m-2025-08-07"
+    place = "projects/q/locations/global/publishers/anthropic/models"
+    body, made = count(f"{place}/claude-opus-4-6")
+    assert made.path == f"/v1beta1/{place}/count-tokens:rawPredict"
+    assert body["model"] == "claude-opus-4-6"
+
+
+def test_either_count_is_read() -> None:
+    """By the number's name."""
+    read = vertex.operations["input_tokens"].response
+    for body in (b'{"totalTokens":7,"totalBillableCharacters":25}', b'{"input_tokens":7}'):
+        assert json.loads(read(UpstreamResponse(200, (), body), 0).body)["input_tokens"] == 7
