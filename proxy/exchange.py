@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from proxy.errors import GatewayError
+from proxy.errors import Failure, GatewayError
 from proxy.wire import Request, Usage
 
 Outcome = Literal["ok", "error", "cancelled", "truncated", "cached"]
@@ -19,13 +19,25 @@ class ClientKey:
     Attributes:
         name: what logs and records call it; never the key itself.
         routes: the routes it may use; empty means all.
+        weight: its tenant's share of a provider's queue, beside others.
+        priority, max_priority: class of its calls there, and the highest it may ask for.
+        regions: patterns of where its calls may be computed; empty means anywhere.
+        admin: whether it may use the administration.
     """
 
     name: str
     user: str = ""
     team: str = ""
     routes: tuple[str, ...] = ()
+    weight: float = 1.0
+    priority: int = 5
+    max_priority: int = 9
+    regions: tuple[str, ...] = ()
+    admin: bool = False
 
+
+ID_PREFIX = "req_"
+"""What the ids begin with that we give to exchanges."""
 
 ANYONE = ClientKey("anyone")
 """The key of an exchange that no plugin has authenticated."""
@@ -36,9 +48,14 @@ class Attempt:
     """One try on one deployment.
 
     Attributes:
-        result: "ok", or the error's code.
+        reason: why it was made: "first", "fallback cheap", "again", "hedge", ...
+        result: "ok", the error's code, "cancelled", or "lost" for the slower of two.
+        failure: the error's class; None where there is none.
+        usage: what it used, as far as anybody knows.
+        dropped: what of the request the vendor did not get, as the header says it.
         queued_s: time in the provider's queue, in seconds.
         upstream_s: time from the choice of the worker to the end, in seconds.
+        first_token_s: from the worker to the first content, in seconds; 0 when none came.
         status: the vendor's HTTP status, 0 when none came.
     """
 
@@ -49,6 +66,11 @@ class Attempt:
     status: int = 0
     queued_s: float = 0.0
     upstream_s: float = 0.0
+    first_token_s: float = 0.0
+    reason: str = "first"
+    failure: Failure | None = None
+    usage: Usage | None = None
+    dropped: str = ""
 
 
 @dataclass(slots=True)
@@ -63,8 +85,10 @@ class Exchange:
         received_at: Unix time, in seconds.
         started: monotonic time of arrival, in seconds.
         deadline: monotonic time at which all attempts end, in seconds.
+        priority: class of its calls in a queue, 0 to 9; 9 goes first.
         route: the route's name, once it is chosen.
         status: HTTP status of the answer, 0 before there is one.
+        delivered: whether the last byte of a streamed answer is on its way to the client.
         response_headers: what plugins add to the answer; a name here replaces the vendor's.
         response_removed: the vendor's headers that plugins keep from the client.
         receive_s: time in which the body came in, in seconds.
@@ -87,6 +111,7 @@ class Exchange:
     client: str = ""
     key: ClientKey = ANYONE
     tags: dict[str, str] = field(default_factory=dict)
+    priority: int = 5
     route: str = ""
     provider: str = ""
     model: str = ""
@@ -95,6 +120,7 @@ class Exchange:
     usage: Usage | None = None
     outcome: Outcome = "ok"
     status: int = 0
+    delivered: bool = False
     error: GatewayError | None = None
     response_headers: list[tuple[str, str]] = field(default_factory=list)
     response_removed: set[str] = field(default_factory=set)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from hashlib import sha256
@@ -18,6 +18,8 @@ from typing import NamedTuple
 from proxy.exchange import ClientKey
 
 _HASH = re.compile(r"sha256:([0-9a-fA-F]{64})")
+_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
+_SUBPROTOCOL = "openai-insecure-api-key."
 
 
 class KeyEntry(NamedTuple):
@@ -34,6 +36,17 @@ class KeyEntry(NamedTuple):
     user: str = ""
     team: str = ""
     routes: tuple[str, ...] = ()
+    weight: float = 1.0
+    priority: int = 5
+    max_priority: int = 9
+    regions: tuple[str, ...] = ()
+    admin: bool = False
+
+    def client(self) -> ClientKey:
+        """Return what exchanges know of it: all but the key itself."""
+        known = self._asdict()
+        del known["value"], known["hash"]
+        return ClientKey(**known)
 
 
 class Keyring:
@@ -60,7 +73,7 @@ class Keyring:
             if entry.name in names:
                 raise ValueError(f"two keys are called {entry.name!r}")
             names.add(entry.name)
-            keys[digest] = ClientKey(entry.name, entry.user, entry.team, tuple(entry.routes))
+            keys[digest] = entry.client()
         return cls(keys)
 
     def __len__(self) -> int:
@@ -82,9 +95,41 @@ class Keyring:
         return found[1]
 
 
+def presented(headers: Mapping[str, str]) -> str:
+    """Return the key a client sent, or the empty string.
+
+    Args:
+        headers: names in lower case.
+
+    Source: https://platform.openai.com/docs/guides/realtime-websocket (2026-11-21)
+    """
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and (secret := secret.strip()):
+        return secret
+    for name in _HEADERS:
+        if secret := headers.get(name, "").strip():
+            return secret
+    for protocol in headers.get("sec-websocket-protocol", "").split(","):
+        if (protocol := protocol.strip()).startswith(_SUBPROTOCOL):
+            return protocol[len(_SUBPROTOCOL) :]
+    return ""
+
+
 def may_use(key: ClientKey, route: str) -> bool:
     """Whether `key` is allowed to ask for `route`."""
     return not key.routes or _matches(key.routes, route)
+
+
+def may_use_all(key: ClientKey, provider: str, routes: Collection[str]) -> bool:
+    """Whether `key` is allowed all of a provider, and not only some of its models.
+
+    That takes a pattern of everything that begins with "<provider>/", or its plain name where
+    no route is called so too: a key for that route was not meant to open the whole vendor.
+    """
+    if not key.routes or (provider in key.routes and provider not in routes):
+        return True
+    open_ended = (pattern for pattern in key.routes if pattern.endswith("*"))
+    return any(fnmatchcase(f"{provider}/", pattern) for pattern in open_ended)
 
 
 @lru_cache(maxsize=4096)

@@ -28,8 +28,9 @@ from proxy.errors import (
     UpstreamTimeout,
 )
 from proxy.exchange import Exchange
+from proxy.history import History
 from proxy.hooks import Chain
-from proxy.keys import may_use
+from proxy.keys import may_use, may_use_all
 from proxy.metrics import Metrics
 from proxy.restream import restream
 from proxy.routing.table import Route
@@ -37,7 +38,7 @@ from proxy.snapshot import Snapshot
 from proxy.streaming import ClientStream
 from proxy.timelimit import TimeLimit
 from proxy.wire import Request, Response
-from proxy.wishes import patience_s, tags, wants_usage
+from proxy.wishes import patience_s, priority, tags, wants_usage
 
 log = structlog.get_logger()
 
@@ -94,20 +95,23 @@ class Job(NamedTuple):
         work: answers it, once plugins have let it in.
         receive: reads and parses the request's body; None leaves it to `work`.
         routed: whether a route is looked up; what the gateway answers by itself has none.
+        provider: the one it goes to, whatever the body; empty where the model decides.
     """
 
     dialect: Dialect
     work: Work
     receive: Callable[[], Awaitable[Request]] | None = None
     routed: bool = True
+    provider: str | None = None
 
 
 class Pipeline:
     """The way of a request under one configuration."""
 
-    def __init__(self, snapshot: Snapshot, metrics: Metrics) -> None:
+    def __init__(self, snapshot: Snapshot, metrics: Metrics, history: History) -> None:
         self.snapshot = snapshot
         self._metrics = metrics
+        self._history = history
         self._clock = time.monotonic
         self._loop = asyncio.get_running_loop()
         self._under_way = 0
@@ -148,8 +152,10 @@ class Pipeline:
         except GatewayError as error:
             return self._refuse(exchange, client, job.dialect, error)
         except asyncio.CancelledError:
-            exchange.outcome, exchange.status = "cancelled", ClientGone.status
-            exchange.error = ClientGone("the client closed the connection")
+            if not exchange.delivered:  # who closes behind the last byte has seen all of it
+                exchange.outcome, exchange.status = "cancelled", ClientGone.status
+                exchange.error = ClientGone("the client closed the connection")
+            exchange.status = exchange.status or 200
             raise
         except Exception:
             log.exception("request failed on a mistake of ours", request_id=exchange.id)
@@ -158,6 +164,7 @@ class Pipeline:
         finally:
             exchange.finished_s = self._clock() - exchange.started
             self._metrics.record(exchange)
+            self._history.note(exchange)
             _end(chain, exchange)
             self._left()
 
@@ -182,7 +189,12 @@ class Pipeline:
         routes, request = self.snapshot.routes, exchange.request
         if not job.routed:
             return Found(routes.nowhere, "", routes.nowhere.chain)
-        if request is not None:
+        if job.provider is not None:
+            direct = routes.providers.get(job.provider)
+            if direct is None:
+                return None
+            route, model = direct, ""
+        elif request is not None:
             looked_up = routes.lookup(request.model)
             if looked_up is None:
                 return None
@@ -215,11 +227,10 @@ class Pipeline:
         if exchange.request is not None and exchange.request.changed("model"):
             found = self._find(exchange, job)
         if not isinstance(found, Found):
-            raise found or self._missing(exchange)
+            raise found or self._missing(exchange, job)
         if found.chain is not chain:  # the plugins that were entered stay, on another route too
-            found = Found(found.route, found.model, chain)
-        if exchange.key.routes and job.routed:
-            _permit(exchange, found)
+            found = found._replace(chain=chain)
+        found = self._admitted(exchange, found, job)
         limit_s = min(found.route.total_s, patience_s(exchange.headers))
         exchange.deadline = exchange.started + limit_s
         try:
@@ -228,10 +239,50 @@ class Pipeline:
         except TimeoutError:
             raise UpstreamTimeout("total", limit_s) from None
 
-    def _missing(self, exchange: Exchange) -> GatewayError:
+    def _admitted(self, exchange: Exchange, found: Found, job: Job) -> Found:
+        """Take note of what the key allows, and return the route that serves the exchange.
+
+        Raises:
+            NotAllowed: its routes do not include this.
+            InvalidRequest: it asks for a priority that is none.
+        """
+        key = exchange.key
+        exchange.priority = key.priority
+        if "x-headgate-priority" in exchange.headers:
+            exchange.priority = priority(exchange.headers, key)
+        if key.routes and job.routed:
+            self._permit(exchange, found, job)
+        return found if found.route.turn is None else self._turned(exchange, found)
+
+    def _turned(self, exchange: Exchange, found: Found) -> Found:
+        """Follow conditions and splits to the route that serves this exchange."""
+        route = found.route
+        while route.turn is not None and (name := route.turn(exchange)) is not None:
+            route = route.turns[name].under(found.model)
+        exchange.route = route.name
+        return found._replace(route=route)
+
+    def _missing(self, exchange: Exchange, job: Job) -> GatewayError:
+        if job.provider is not None:
+            return self.snapshot.routes.unknown_provider(job.provider)
         if exchange.request is not None:
             return self.snapshot.routes.unknown(exchange.request.model)
         return NotFound(f"nothing answers {exchange.path[:100]}, and there is no route '*'")
+
+    def _permit(self, exchange: Exchange, found: Found, job: Job) -> None:
+        """Check the client's key against what it asked for.
+
+        Raises:
+            NotAllowed: its routes do not include this.
+        """
+        key = exchange.key
+        if job.provider is not None:
+            if not may_use_all(key, job.provider, self.snapshot.routes.routes):
+                raise NotAllowed(f"the key {key.name!r} may not use all of {job.provider!r}")
+            return
+        model = exchange.request.model if exchange.request else found.route.name
+        if not may_use(key, model):
+            raise NotAllowed(f"the key {key.name!r} may not use {model[:100]!r}", param="model")
 
     def _refuse(
         self, exchange: Exchange, client: Client, dialect: Dialect, error: GatewayError
@@ -241,9 +292,14 @@ class Pipeline:
         if isinstance(error, UpstreamError):
             error.provider = error.provider or exchange.provider or None
             error.should_retry = False  # our own attempts are spent, or would not help
+        if len(exchange.attempts) > 1:
+            error.attempts = [
+                {"provider": a.provider, "model": a.model, "result": a.result, "status": a.status}
+                for a in exchange.attempts
+            ]
         if client.started:
             exchange.outcome, exchange.status = "truncated", 200
-            if dialect.event is None:
+            if dialect.event is None or not exchange.stream:  # bytes have no place for words
                 client.abort()
             else:
                 client.write(dialect.event(error, exchange.id))
@@ -296,19 +352,6 @@ def _in_header(name: str) -> str:
     if len(name) <= _LONGEST_NAME and name.isprintable():
         return name
     return quote(name[:_LONGEST_NAME], safe=_UNQUOTED, errors="replace")
-
-
-def _permit(exchange: Exchange, found: Found) -> None:
-    """Check the client's key against the name it asked for.
-
-    Raises:
-        NotAllowed: its routes do not include this one.
-    """
-    model = exchange.request.model if exchange.request else found.route.name
-    if not may_use(exchange.key, model):
-        raise NotAllowed(
-            f"the key {exchange.key.name!r} may not use {model[:100]!r}", param="model"
-        )
 
 
 def _end(chain: Chain, exchange: Exchange) -> None:

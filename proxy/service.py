@@ -5,18 +5,31 @@ from __future__ import annotations
 from aiohttp import web
 
 from proxy.calls import Calls
+from proxy.history import History
 from proxy.metrics import Metrics
-from proxy.pipeline import Pipeline, Reply
+from proxy.mirrors import Mirrors
+from proxy.pipeline import Pipeline, Reply, Work
 from proxy.preparing import Preparing
 from proxy.snapshot import Snapshot
 
 
 class Service:
-    """A snapshot with the parts that work on it."""
+    """A snapshot with the parts that work on it.
 
-    def __init__(self, snapshot: Snapshot, metrics: Metrics, preparing: Preparing) -> None:
-        self.pipeline = Pipeline(snapshot, metrics)
+    Attributes:
+        operate: answers the operations that adapters translate.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, metrics: Metrics, preparing: Preparing, history: History
+    ) -> None:
+        self.pipeline = Pipeline(snapshot, metrics, history)
+        self.preparing = preparing
         self.calls = Calls(self.pipeline, preparing)
+        mirrored = any(route.mirroring is not None for route in snapshot.routes.routes.values())
+        self.operate: Work = (
+            Mirrors(self.calls, metrics).operate if mirrored else self.calls.operate
+        )
         self.cors = Cors(snapshot.config.server.cors.origins)
 
 

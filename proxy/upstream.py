@@ -142,9 +142,11 @@ class Upstream:
         tls: ssl.SSLContext | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self._dialer = Dialer(base_url, tls, os.environ if environ is None else environ)
+        self._environ = os.environ if environ is None else environ
+        self._dialer = Dialer(base_url, tls, self._environ)
         self._heads = self._dialer.heads
         self.base_url = base_url.rstrip("/")
+        self._elsewhere: dict[str, Upstream] = {}
         self._tls = tls
         self._limits = limits
         self._idle: list[Connection] = []
@@ -165,6 +167,32 @@ class Upstream:
     def idle(self) -> int:
         """Connections without a call."""
         return len(self._idle)
+
+    def url(self, path: str) -> str:
+        """Return the URL that the path of a request means; one that is a URL means itself."""
+        return path if path.startswith(("http://", "https://")) else f"{self.base_url}{path}"
+
+    def at(self, base_url: str) -> Upstream:
+        """Return the connections to another base URL of the vendor, under the same settings.
+
+        Args:
+            base_url: told by an authorizer, so there are few; empty: this one's own.
+
+        Raises:
+            UpstreamUnreachable: it is no URL.
+        """
+        if not base_url or base_url == self.base_url or self._closed:
+            return self
+        found = self._elsewhere.get(base_url)
+        if found is None:
+            try:
+                found = Upstream(
+                    base_url, limits=self._limits, tls=self._tls, environ=self._environ
+                )
+            except ValueError as error:
+                raise UpstreamUnreachable(f"the provider is nowhere: {error}") from None
+            self._elsewhere[base_url] = found
+        return found
 
     async def send(
         self,
@@ -211,12 +239,14 @@ class Upstream:
         self, path: str, headers: Headers, protocols: Sequence[str], connect_s: float
     ) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]:
         """Open a websocket behind the base URL; see `proxy.websocket.connect` for errors."""
-        handshake = Handshake(f"{self.base_url}{path}", headers, protocols)
+        handshake = Handshake(self.url(path), headers, protocols)
         return websocket.connect(handshake, self._tls, connect_s)
 
     async def close(self) -> None:
         """Close all connections, those with a call too, and open no more."""
         self._closed = True
+        for other in self._elsewhere.values():
+            await other.close()
         self._idle.clear()
         for connection in list(self._open):
             connection.close()

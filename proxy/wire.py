@@ -9,7 +9,7 @@ Source: https://platform.openai.com/docs/api-reference (2026-11-21)
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -32,9 +32,10 @@ class Request:
         body: the bytes as they came.
         model: the top-level `model`.
         stream: whether the client asked for a stream.
+        size: what `proxy.estimate` has guessed of it; None: nobody asked yet.
     """
 
-    __slots__ = ("_changes", "_fields", "_spans", "body", "model", "stream")
+    __slots__ = ("_changes", "_fields", "_spans", "body", "model", "size", "stream")
 
     def __init__(self, body: bytes, *, needs_model: bool = True) -> None:
         """Read `body`; without `needs_model`, a missing `model` is the empty string.
@@ -46,8 +47,14 @@ class Request:
         self._changes: dict[str, bytes] = {}
         self._fields = _decode(body)
         self._spans = _locate(body, self._fields)
+        self.size: tuple[int, float] | None = None
         self.stream = self._is_true("stream")
         self.model = self._text("model") if needs_model or "model" in self._fields else ""
+
+    @property
+    def content_type(self) -> str:
+        """What `encode` returns."""
+        return "application/json"
 
     def __contains__(self, name: str) -> bool:
         return name in self._changes or name in self._fields
@@ -62,6 +69,20 @@ class Request:
             return self._changes[name]
         value = self._fields.get(name)
         return None if value is None else bytes(value)
+
+    def spans(self, names: Iterable[str]) -> list[tuple[bytes, int, int]]:
+        """Return where the JSON text of each member that is there stands: in what, from, to.
+
+        For whoever only wants its size or its beginning, which need no copy.
+        """
+        body, spans, changes = self.body, self._spans, self._changes
+        if not changes:
+            return [(body, *spans[name]) for name in names if name in spans]
+        return [
+            (changes[name], 0, len(changes[name])) if name in changes else (body, *spans[name])
+            for name in names
+            if name in self
+        ]
 
     def get(self, name: str, kind: type[T]) -> T | None:
         """Decode one member; None if it is absent or null.
@@ -91,6 +112,7 @@ class Request:
     def set(self, name: str, value: object) -> None:
         """Replace or add one member for everything that comes after."""
         self._changes[name] = msgspec.json.encode(value)
+        self.size = None
         if name == "model" and isinstance(value, str):
             self.model = value
         elif name == "stream":

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from proxy.config.units import parse_duration
 from proxy.errors import InvalidRequest
+from proxy.exchange import ANYONE, ClientKey, Exchange
 from proxy.wire import Request
 
 _MOST_TAGS = 16
@@ -57,6 +58,26 @@ def tags(headers: Mapping[str, str]) -> dict[str, str]:
             f"x-headgate-tags takes name=value pairs, at most {_MOST_TAGS}, comma between them"
         )
     return found
+
+
+def priority(headers: Mapping[str, str], key: ClientKey) -> int:
+    """Return the class of a client's calls in a queue, 0 to 9; 9 goes first.
+
+    Raises:
+        InvalidRequest: `x-headgate-priority` is no such number.
+    """
+    asked = headers.get("x-headgate-priority")
+    if asked is None:
+        return key.priority
+    if len(asked) != 1 or not asked.isdecimal() or not asked.isascii():
+        raise InvalidRequest(f"x-headgate-priority is a number from 0 to 9, not {asked[:20]!a}")
+    return min(int(asked), key.max_priority)
+
+
+def tenant(exchange: Exchange) -> str:
+    """Return whose share of a queue a call takes: the team's, the key's, or the address's."""
+    key = exchange.key
+    return key.team or (key.name if key is not ANYONE else exchange.client)
 
 
 def wants_usage(request: Request | None) -> bool:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
-from proxy.adapter import Adapter
+from proxy.adapter import Adapter, UpstreamRequest, UpstreamResponse
 from proxy.config.structs import Retries, Timeouts
+from proxy.credentials import Credential
 from proxy.deployments import Deployment
 from proxy.exchange import Exchange
 from proxy.hooks import Chain
-from proxy.queues import ProviderUnit
+from proxy.queues import Bounds, ProviderUnit
 from proxy.routing import Strategy
 from proxy.routing.table import Route
 from proxy.upstream import Upstream
@@ -35,9 +36,16 @@ def exchange(body: bytes = b'{"model":"m"}', operation: str = "chat") -> Exchang
     )
 
 
-def unit(name: str = "p", workers: int = 1, queue: int = 0, timeout_s: float = 10) -> ProviderUnit:
+def unit(
+    name: str = "p",
+    workers: int = 1,
+    queue: int = 0,
+    timeout_s: float = 10,
+    credentials: Sequence[Credential] = (),
+) -> ProviderUnit:
     """Return a provider whose connections nobody opens."""
-    return ProviderUnit(name, cast(Upstream, None), workers, queue, timeout_s)
+    bounds = Bounds(workers, queue, timeout_s)
+    return ProviderUnit(name, cast(Upstream, None), bounds, credentials)
 
 
 def deployment(name: str = "p", **settings: Any) -> Deployment:
@@ -48,8 +56,10 @@ def deployment(name: str = "p", **settings: Any) -> Deployment:
         "timeouts": Timeouts(),
         "retries": Retries(),
         "model": f"model-of-{name}",
+        **settings,
     }
-    return Deployment(**{**given, **settings})
+    given.setdefault("health", given["unit"].health(given["model"] or ""))
+    return Deployment(**given)
 
 
 class First:
@@ -59,6 +69,10 @@ class First:
         """Return the first."""
         return candidates[0]
 
+    def score(self, deployment: Deployment, exchange: Exchange) -> str:
+        """Return nothing: the order is the configuration's."""
+        return ""
+
 
 def route(
     *deployments: Deployment,
@@ -66,6 +80,7 @@ def route(
     strategy: Strategy | None = None,
     fallbacks: Sequence[Route] = (),
     context_fallbacks: Sequence[Route] = (),
+    **settings: Any,
 ) -> Route:
     """Return a route over these deployments, without plugins."""
     return Route(
@@ -76,4 +91,10 @@ def route(
         chain=Chain(()),
         fallbacks=fallbacks,
         context_fallbacks=context_fallbacks,
+        **settings,
     )
+
+
+async def unsent(request: UpstreamRequest) -> UpstreamResponse:
+    """Stand for what sends an authorizer's requests, where it must send none."""
+    raise AssertionError(request)

@@ -10,7 +10,8 @@ import pytest
 from proxy.adapter import Adapter
 from proxy.attempts import Attempts
 from proxy.config.structs import Retries
-from proxy.deployments import Deployment
+from proxy.credentials import Credential
+from proxy.deployments import Deployment, Price
 from proxy.errors import (
     ContentFiltered,
     ContextLengthExceeded,
@@ -26,7 +27,9 @@ from proxy.errors import (
     UpstreamTimeout,
     UpstreamTruncated,
 )
+from proxy.exchange import Attempt
 from proxy.routing.table import Route
+from proxy.use import Use
 from tests.fakes import deployment, exchange, route, unit
 
 MANY = 100
@@ -36,13 +39,13 @@ def course(
     given: Route, *errors: GatewayError, limit: int = MANY, now: float = 0.0
 ) -> tuple[list[Deployment], GatewayError | None]:
     """Fail each attempt, with the last error for ever; return what was tried and what is told."""
-    attempts = Attempts(given, exchange(), limit)
+    attempts = Attempts(given, "m", exchange(), limit)
     tried: list[Deployment] = []
     try:
         for turn in range(10 * MANY):
             chosen = attempts.next(now).deployment
             tried.append(chosen)
-            attempts.failed(chosen, errors[min(turn, len(errors) - 1)], now)
+            attempts.failed(chosen, errors[min(turn, len(errors) - 1)])
     except GatewayError as error:
         return tried, error
     raise AssertionError("it never ends")
@@ -125,12 +128,12 @@ def test_a_single_deployment_is_tried_again_after_a_jittered_pause(error: Gatewa
     only = deployment(retries=Retries(attempts=9, backoff=1, backoff_max=3))
     ceilings = []
     for _ in range(50):
-        only.unit._repeats = 10
-        attempts = Attempts(route(only), exchange(), 4)
+        only.unit.repeats.earn(100)
+        attempts = Attempts(route(only), "m", exchange(), 4)
         pauses = []
         for _ in range(4):
             choice = attempts.next(0)
-            attempts.failed(choice.deployment, error, 0)
+            attempts.failed(choice.deployment, error)
             pauses.append(choice.pause_s)
         ceilings.append(pauses)
 
@@ -147,51 +150,145 @@ def test_a_refused_credential_is_not_tried_again() -> None:
     assert course(route(a, b), UpstreamAuth("x"))[0] == [a, b]
 
 
-def test_a_vendors_wait_is_obeyed() -> None:
-    """Until then the deployment cools; other exchanges avoid it too."""
-    a, b = deployment("a"), deployment("b")
-    attempts = Attempts(route(a, b), exchange(), MANY)
-    chosen = attempts.next(100).deployment
-    attempts.failed(chosen, UpstreamRateLimited("x", retry_after_s=20), 100)
+def limited(given: Deployment, retry_after_s: float, now: float = 0.0) -> None:
+    """Let a vendor say that a deployment has to rest."""
+    error = UpstreamRateLimited("x", retry_after_s=retry_after_s)
+    Use(given, now).end(now, Attempt("p", "m"), error, stream=False)
 
-    assert a.cooling_until == 120
-    assert Attempts(route(a, b), exchange(), MANY).next(119).deployment is b
-    assert Attempts(route(a, b), exchange(), MANY).next(120).deployment is a
+
+def test_a_vendors_wait_is_obeyed() -> None:
+    """Until then the deployment rests; other exchanges avoid it too."""
+    a, b = deployment("a"), deployment("b")
+    limited(a, 20, now=100)
+
+    assert Attempts(route(a, b), "m", exchange(), MANY).next(119).deployment is b
+    assert Attempts(route(a, b), "m", exchange(), MANY).next(120).deployment is a
 
 
 def test_a_vendors_wait_is_bounded() -> None:
     """A mistake of theirs does not take it out for a day."""
     a = deployment("a")
-    course(route(a), UpstreamRateLimited("x", retry_after_s=1e9), now=100)
+    limited(a, 1e9, now=100)
 
-    assert a.cooling_until == 400
+    assert (a.wait_s(399), a.wait_s(400)) == (1, 0)
 
 
 def test_a_repeat_waits_for_the_vendors_wait_or_is_left() -> None:
     """Never sooner; and a long one is for the client to decide."""
+    a = deployment("a")
     error = UpstreamRateLimited("x", retry_after_s=5)
-    attempts = Attempts(route(a := deployment("a")), exchange(), MANY)
-    attempts.failed(attempts.next(0).deployment, error, 0)
+    attempts = Attempts(route(a), "m", exchange(), MANY)
+    attempts.failed(attempts.next(0).deployment, error)
+    limited(a, 5)
     assert attempts.next(1).pause_s >= 4
+    b = deployment("b")
+    limited(b, 60)
     late = UpstreamRateLimited("x", retry_after_s=60)
 
-    assert course(route(a := deployment("a")), late) == ([a], late)
+    attempts = Attempts(route(b), "m", exchange(), MANY)
+    attempts.failed(b, late)
+    with pytest.raises(UpstreamRateLimited) as told:
+        attempts.next(1)
+    assert told.value is late
 
 
-def test_a_cooling_deployment_comes_after_the_fallbacks() -> None:
+def test_a_resting_deployment_comes_after_the_fallbacks() -> None:
     """It is left alone while anybody else can serve."""
     a, b = deployment("a"), deployment("b")
-    a.cooling_until = 50
+    limited(a, 50)
 
-    assert Attempts(route(a, fallbacks=[route(b)]), exchange(), MANY).next(0).deployment is b
+    chosen = Attempts(route(a, fallbacks=[route(b)]), "m", exchange(), MANY).next(0)
+    assert (chosen.deployment, chosen.reason) == (b, "fallback r")
 
 
-def test_a_cooling_deployment_is_better_than_none() -> None:
-    """The vendor's wait may be over sooner than it said."""
+def test_a_short_rest_is_waited_for_and_a_long_one_told_at_once() -> None:
+    """The client waits a moment, or learns the true rest of the wait; the vendor is left alone."""
     a = deployment("a")
-    a.cooling_until = 50
+    limited(a, 50)
 
-    assert Attempts(route(a), exchange(), MANY).next(0).deployment is a
+    with pytest.raises(UpstreamRateLimited) as told:
+        Attempts(route(a), "m", exchange(), MANY).next(10)
+    assert told.value.retry_after_s == 40
+    assert Attempts(route(a), "m", exchange(), MANY).next(45).pause_s == 5
+
+
+def test_a_rest_past_the_deadline_is_not_waited_for() -> None:
+    """Nobody would be there to take the answer."""
+    a = deployment("a")
+    limited(a, 5)
+    asked = exchange()
+    asked.deadline = 3.0
+
+    with pytest.raises(UpstreamRateLimited):
+        Attempts(route(a), "m", asked, MANY).next(0)
+
+
+def test_a_spent_quota_goes_to_the_routes_for_it_first() -> None:
+    """Also where it is known before anything was tried."""
+    a, b, c = (deployment(name) for name in "abc")
+    given = route(a, fallbacks=[route(b)], quota_fallbacks=[route(c)])
+    spent = UpstreamRateLimited("x", retry_after_s=60)
+
+    assert course(given, spent, broken(), limit=3)[0] == [a, c, b]
+    assert course(given, broken(), limit=2)[0] == [a, b]
+    limited(a, 60)
+    assert Attempts(given, "m", exchange(), MANY).next(0).deployment is c
+
+
+def test_what_a_filter_refused_goes_to_the_routes_for_it_alone() -> None:
+    """The others would refuse it the same way."""
+    a, b, c = (deployment(name) for name in "abc")
+    given = route(a, b, fallbacks=[route(b)], content_fallbacks=[route(c)])
+    refusal = ContentFiltered("no")
+
+    assert course(given, refusal) == ([a, c], refusal)
+
+
+def test_another_credential_is_tried_before_another_deployment() -> None:
+    """The same model answers, and its prompt cache is warm."""
+    keys = [Credential("1", "one"), Credential("2", "two")]
+    a, b = deployment("a", unit=unit("a", 5, credentials=keys)), deployment("b")
+    asked = exchange()
+    attempts = Attempts(route(a, b), "m", asked, MANY)
+    assert attempts.next(0).deployment is a
+    use = Use(a, 0)
+    asked.attempts.append(Attempt("a", "m", credential=use.credential.name, failure="rate_limit"))
+    error = UpstreamRateLimited("x", retry_after_s=60)
+    use.end(0, asked.attempts[0], error, stream=False)
+    attempts.failed(a, error)
+
+    choice = attempts.next(0)
+    assert (choice.deployment, choice.reason) == (a, "other credential")
+    other = Use(a, 0)
+    assert other.credential is not use.credential
+    other.end(0, Attempt("a", "m"), error, stream=False)
+    attempts.failed(a, error)
+    assert attempts.next(0).deployment is b
+
+
+def test_a_model_that_is_gone_is_looked_for_elsewhere() -> None:
+    """A 404 of one vendor is no mistake of the client's while another has it."""
+    a, b = deployment("a"), deployment("b")
+    gone = UpstreamRejected("no such model")
+    gone.failure = "model_gone"
+
+    assert course(route(a, b), gone, broken(), limit=2)[0] == [a, b]
+    tried, told = course(route(a), gone)
+    assert (tried, told) == ([a], gone)
+
+
+def test_the_budget_of_money_ends_it() -> None:
+    """A prompt of a million tokens is not sent three times, whatever the attempts allow."""
+    dear = Retries(attempts=9, cost=2_000_000)
+    price = Price(input=1_000_000, output=0, cached=0)
+    given = [deployment(name, retries=dear, price=price) for name in "abcde"]
+    asked = exchange(b'{"model":"m","messages":"%s"}' % (b"x" * 4_000_000))
+    attempts = Attempts(route(*given), "m", asked, MANY)
+    for _ in range(2):
+        attempts.failed(attempts.next(0).deployment, broken())
+
+    with pytest.raises(UpstreamFailed):
+        attempts.next(0)
 
 
 def test_a_long_prompt_goes_to_the_routes_for_long_prompts() -> None:
@@ -247,16 +344,17 @@ def test_a_full_provider_is_passed_over() -> None:
     a, b = full(deployment("a")), deployment("b")
 
     assert course(route(a, b), broken(), limit=1)[0] == [b]
-    assert course(route(a, fallbacks=[route(b)]), QueueFull("x"), broken(), limit=1)[0][-1] is b
+    assert course(route(a, fallbacks=[route(b)]), broken(), limit=1)[0] == [b]
 
 
 def test_full_providers_everywhere_are_told_with_the_shortest_wait() -> None:
-    """The client comes back when the first of them has room."""
+    """Each queue decides itself; the client comes back when the first of them has room."""
     a, b = full(deployment("a")), full(deployment("b"))
-    a.unit._interval_s, b.unit._interval_s = 30.0, 7.0
-    tried, error = course(route(a, b), broken())
+    tried, error = course(
+        route(a, b), QueueFull("x", retry_after_s=30), QueueFull("x", retry_after_s=7)
+    )
 
-    assert tried == []
+    assert tried == [a, b]
     assert isinstance(error, QueueFull)
     assert error.retry_after_s == 7
 
@@ -302,4 +400,4 @@ def test_what_was_never_sent_earns_no_repeats() -> None:
     for _ in range(1000):
         course(route(a), QueueFull("x"))
 
-    assert sum(a.unit.may_repeat() for _ in range(1000)) <= 3
+    assert sum(a.unit.repeats.take() for _ in range(1000)) <= 3

@@ -51,6 +51,29 @@ def test_an_unchanged_body_goes_out_as_it_came(given_: tuple[bytes, dict[str, An
     assert request.model == document["model"]
 
 
+@given(bodies())
+def test_members_are_found_where_they_stand(given_: tuple[bytes, dict[str, Any]]) -> None:
+    """Whoever wants only their size or their beginning needs no copy."""
+    body, document = given_
+    request = Request(body)
+
+    spans = request.spans(["no such member, as long as it is", *document])
+
+    assert all(text is body for text, _, _ in spans)
+    assert [text[start:end] for text, start, end in spans] == [request.raw(n) for n in document]
+
+
+def test_a_changed_member_stands_elsewhere() -> None:
+    """It is not in the body that came."""
+    request = Request(b'{"model":"m","n":1}')
+    request.set("n", 23)
+    request.set("seed", 4)
+
+    spans = request.spans(("model", "n", "seed", "stop"))
+
+    assert [text[start:end] for text, start, end in spans] == [b'"m"', b"23", b"4"]
+
+
 @given(bodies(), TEXT)
 def test_another_model_changes_nothing_else(
     given_: tuple[bytes, dict[str, Any]], model: str
