@@ -19,3 +19,7 @@ class Priority:
         if len(equals) == 1:
             return equals[0]
         return random.choices(equals, [d.weight for d in equals])[0]
+
+    def score(self, deployment: Deployment, exchange: Exchange) -> str:
+        """Return its priority, and its weight among equals."""
+        return f"priority {deployment.priority}, weight {deployment.weight:g}"

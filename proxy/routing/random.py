@@ -15,3 +15,7 @@ class Random:
     def choose(self, candidates: Sequence[Deployment], exchange: Exchange) -> Deployment:
         """Return any one."""
         return random.choice(candidates)
+
+    def score(self, deployment: Deployment, exchange: Exchange) -> str:
+        """Return that nothing speaks for any."""
+        return "as likely as the others"

@@ -15,3 +15,7 @@ class Weighted:
     def choose(self, candidates: Sequence[Deployment], exchange: Exchange) -> Deployment:
         """Return one by weight."""
         return random.choices(candidates, [d.weight for d in candidates])[0]
+
+    def score(self, deployment: Deployment, exchange: Exchange) -> str:
+        """Return its weight."""
+        return f"weight {deployment.weight:g}"

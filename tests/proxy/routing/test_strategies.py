@@ -9,15 +9,12 @@ import pytest
 
 from proxy import registry
 from proxy.attempts import Attempts
-from proxy.catalogue import Model
 from proxy.deployments import Deployment
 from proxy.errors import UpstreamFailed
-from proxy.routing import candidates, capable
 from proxy.routing.priority import Priority
 from proxy.routing.random import Random
 from proxy.routing.round_robin import RoundRobin
 from proxy.routing.weighted import Weighted
-from proxy.wire import Request
 from tests.fakes import deployment, exchange, route
 
 
@@ -64,11 +61,11 @@ def test_round_robin_goes_on_though_one_always_fails() -> None:
     given = route(deployment("a"), deployment("b"), strategy=RoundRobin())
     firsts = []
     for _ in range(4):
-        attempts = Attempts(given, exchange(), 2)
+        attempts = Attempts(given, "m", exchange(), 2)
         chosen = attempts.next(0).deployment
         firsts.append(chosen.unit.name)
         if chosen.unit.name == "a":
-            attempts.failed(chosen, UpstreamFailed("x"), 0)
+            attempts.failed(chosen, UpstreamFailed("x"))
             attempts.next(0)
 
     assert set(firsts) == {"a", "b"}
@@ -103,53 +100,27 @@ def test_equal_priorities_share_by_weight() -> None:
     assert shares(Priority(), given) == pytest.approx([0.75, 0.25, 0], abs=0.05)
 
 
-def test_candidates_are_neither_tried_nor_full() -> None:
-    """No strategy has to check it."""
-    a, b, c = deployment("a"), deployment("b"), deployment("c")
-    b.unit.busy = b.unit.workers
+@pytest.mark.parametrize("name", sorted(registry.strategy_names()))
+def test_a_strategy_says_what_speaks_for_each(name: str) -> None:
+    """In a few words on one line, and without a choice."""
+    strategy = registry.strategy(name)
 
-    assert list(candidates([a, b, c], [c], 0)) == [a]
-    assert list(candidates([a, b, c], [a, c], 0)) == []
+    said = strategy.score(deployment("a"), exchange())
 
-
-def test_a_cooling_one_is_no_candidate_while_another_is_left() -> None:
-    """Its time is over at the very moment."""
-    a, b = deployment("a"), deployment("b")
-    a.cooling_until = 5
-
-    assert list(candidates([a, b], [], 4)) == [b]
-    assert list(candidates([a, b], [], 5)) == [a, b]
-    assert list(candidates([a, b], [b], 4)) == [a]
+    assert 0 < len(said) < 100
+    assert said.isprintable()
 
 
-def test_the_only_deployment_is_a_candidate_once() -> None:
-    """Its queue says itself whether it is full."""
-    a = deployment("a")
+@pytest.mark.parametrize("name", sorted(registry.strategy_names()))
+def test_the_same_chance_makes_the_same_choice(name: str) -> None:
+    """So that a test of a route can be repeated."""
+    given = [deployment(name) for name in "abcde"]
+    for number, one in enumerate(given):
+        one.health.speed.observe(10.0 * number)
+    chosen = []
+    for _ in range(2):
+        random.seed(3)
+        strategy = registry.strategy(name)
+        chosen.append([strategy.choose(given, exchange()) for _ in range(20)])
 
-    assert list(candidates([a], [], 0)) == [a]
-    assert list(candidates([a], [a], 0)) == []
-    assert list(candidates([], [], 0)) == []
-
-
-def knowing(name: str, *abilities: str) -> Deployment:
-    """A deployment of whose model the catalogue knows these abilities."""
-    return deployment(name, facts=Model(name, "v", 1000, 100, frozenset(abilities)))
-
-
-@pytest.mark.parametrize(
-    ("member", "ability"),
-    [
-        ('"tools":[{"type":"function"}]', "tools"),
-        ('"response_format":{"type":"json_schema"}', "json_schema"),
-        ('"messages":[{"content":[{"type":"image_url","image_url":{}}]}]', "vision"),
-        ('"messages":[{"content":[{"type":"input_audio","input_audio":{}}]}]', "audio"),
-    ],
-)
-def test_a_model_that_cannot_do_it_is_passed_over(member: str, ability: str) -> None:
-    """While another can, or nothing is known of it."""
-    able, unable, unknown = knowing("a", ability), knowing("b"), deployment("c")
-    request = Request(f'{{"model":"m",{member}}}'.encode())
-
-    assert list(capable([unable, able, unknown], request)) == [able, unknown]
-    assert list(capable([unable], request)) == [unable]
-    assert list(capable([unable, able], Request(b'{"model":"m","tools":[]}'))) == [unable, able]
+    assert chosen[0] == chosen[1]
