@@ -29,6 +29,7 @@ run: $(RUNTIME)
 	@exec $(BIN)/headgate serve $(ARGS)
 
 test: $(TOOLS)
+	@tests/services.sh
 	$(BIN)/python -m pytest $(ARGS)
 
 check: format-check lint types layers test

@@ -9,7 +9,8 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from socket import socket
@@ -29,11 +30,11 @@ from proxy.config.load import located
 from proxy.config.problems import ConfigError
 from proxy.config.structs import Config
 from proxy.errors import InvalidApiKey
+from proxy.exchange import ANYONE
 from proxy.gateway import SIMULATOR, Gateway, keyring
 from proxy.metrics import Metrics
 from proxy.sink import Sink
 from proxy.snapshot import Snapshot, Surroundings, compile_config
-from proxy.wire import Request
 
 log = structlog.get_logger()
 
@@ -61,6 +62,7 @@ def load(path: str | None, overrides: Overrides | None = None) -> Config:
         strategies=registry.strategy_names(),
         plugins=registry.plugin_names(),
         defaults=_defaults,
+        base_url=registry.base_url,
     )
     config = load_config(path, os.environ, known)
     given = overrides._asdict() if overrides else {}
@@ -80,19 +82,23 @@ def compiled(config: Config) -> Snapshot:
     Raises:
         ConfigError: a plugin refused its options.
     """
-    services = {"keys": keyring(config), "metrics": Metrics(), "sink": Sink(_STANDARD_ERROR)}
+    keys = keyring(config)
+    services = {"keys": keys, "metrics": Metrics(), "sink": Sink(_STANDARD_ERROR)}
     base_urls = dict.fromkeys(config.providers, _SOMEWHERE)
-    return compile_config(config, fingerprint(config), Surroundings(services, base_urls))
+    return compile_config(config, fingerprint(config), Surroundings(keys, services, base_urls))
 
 
-def explain(config: Config, model: str, key: str | None, body: bytes | None) -> str:
+def explain(
+    config: Config, model: str, key: str | None, headers: Mapping[str, str], body: bytes
+) -> str:
     """Say which deployments would serve `model`, and why the others would not.
 
     Args:
         config: checked.
         model: as a client would send it.
         key: a client key, or the name of one.
-        body: the request's; its form tells the operation. None means a chat.
+        headers: the request's, names in lower case.
+        body: the request's; its form tells the operation. Empty means a chat.
 
     Raises:
         GatewayError: no route takes this name, nobody has this key, the body is no request.
@@ -101,8 +107,9 @@ def explain(config: Config, model: str, key: str | None, body: bytes | None) -> 
     named = next((k for k in keys if k.name == key), None) or (keys.find(key) if key else None)
     if key and named is None:
         raise InvalidApiKey("no such key, and no key of that name")
-    operation = explaining.operation_of(Request(body)) if body else "chat"
-    return explaining.explain(compiled(config), model, operation, named)
+    exchange = explaining.question(model, named or ANYONE, headers, body)
+    found = explaining.explain(compiled(config), exchange, model, time.monotonic())
+    return explaining.render(found)
 
 
 def serve(path: str | None, overrides: Overrides) -> int:

@@ -111,6 +111,30 @@ def _explain(parser: ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="the name a client would send")
     parser.add_argument("--key", help="name of a client key of the configuration")
     parser.add_argument("--body", metavar="FILE", help="a request's JSON body; - is standard input")
+    parser.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="a header of the request, as 'x-headgate-tags: region=eu'; may be given again",
+    )
+
+
+def _deployments(parser: ArgumentParser) -> None:
+    _gateway(parser)
+
+
+def _drain(parser: ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="a provider, or provider/model")
+    parser.add_argument("--undo", action="store_true", help="let it have new calls again")
+    _gateway(parser)
+
+
+def _gateway(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--url", default="http://127.0.0.1:8080", help="the running gateway; default: %(default)s"
+    )
+    parser.add_argument("--key", default="", help="an admin's key; default: $HEADGATE_ADMIN_KEY")
 
 
 def _sim(parser: ArgumentParser) -> None:
@@ -162,6 +186,16 @@ _COMMANDS = {
         "say which deployments would serve a request, without calling any",
         "  headgate explain --config headgate.yaml --model fast",
         _explain,
+    ),
+    "deployments": _Command(
+        "say how the providers of a running gateway are doing",
+        "  headgate deployments\n  headgate deployments --url https://gateway.example --key K",
+        _deployments,
+    ),
+    "drain": _Command(
+        "let a provider or a model get no new calls; those under way go on",
+        "  headgate drain openai/gpt-4o\n  headgate drain openai/gpt-4o --undo",
+        _drain,
     ),
     "schema": _Command(
         "print the JSON Schema of the configuration, for editors",

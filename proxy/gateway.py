@@ -5,23 +5,24 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from socket import socket
 
 import structlog
 
-from proxy import tasks
+from proxy import gauges, tasks
+from proxy.admin.api import Api
 from proxy.config.fingerprint import fingerprint
 from proxy.config.problems import ConfigError
 from proxy.config.structs import Config, Tls
+from proxy.fleet import Change, Fleet
 from proxy.front import Front
 from proxy.keys import KeyEntry, Keyring
 from proxy.media import Fetcher
 from proxy.metrics import Metrics
 from proxy.pipeline import Pipeline
 from proxy.preparing import Preparing
-from proxy.queues import ProviderUnit
+from proxy.providers import refit
 from proxy.service import Service
 from proxy.serving import Patience, Server
 from proxy.sim.behaviour import Behaviour, from_options
@@ -65,14 +66,14 @@ class Gateway:
         self._metrics = Metrics(metrics_in)
         self._fetcher = Fetcher()
         self._preparing = Preparing(Vault(), self._fetcher)
-        self._status = Status(self.current, self._metrics)
+        self._fleet = Fleet(self._snapshot, self.reconfigure, metrics_in)
+        self._status = Status(self.current, self._metrics, self._away)
         self._simulators: dict[tuple[str, Behaviour], tuple[Simulator, int]] = {}
         self._living: list[Pipeline] = []
-        self._gauges: dict[str, list[Callable[[], None]]] = {}
-        self._forget_version: Callable[[], None] = _nothing
         self._service: Service | None = None
         self._server: Server | None = None
         self._listening: list[asyncio.Server] = []
+        self._changing = asyncio.Lock()
 
     def current(self) -> Service:
         """Return the service under the newest configuration."""
@@ -85,8 +86,10 @@ class Gateway:
         Raises:
             ConfigError: a plugin refused its options.
         """
-        self._take(await self._compile(self._config, None))
+        await self._take(await self._compile(self._config, None))
+        gauges.register(self._metrics, self._snapshot, self._away)
         await self._metrics.start()
+        await self._fleet.start()
         settings = self._config.server
         patience = Patience(
             keep_alive_s=settings.keep_alive,
@@ -95,7 +98,8 @@ class Gateway:
             write_s=settings.write_timeout,
             max_head_bytes=settings.max_header,
         )
-        self._server = Server(Front(self.current, self._status, patience), patience)
+        admin = Api(self._snapshot, self._fleet, patience)
+        self._server = Server(Front(self.current, self._status, admin, patience), patience)
         tls = server_context(settings.tls) if settings.tls else None
         loop = asyncio.get_running_loop()
         self._listening = [
@@ -106,18 +110,27 @@ class Gateway:
     async def reload(self) -> None:
         """Read the configuration anew and swap it in one step; a bad one changes nothing."""
         try:
+            await self.reconfigure()
+        except ConfigError as error:
+            log.error("configuration refused, the old one stays", problems=error.render())
+
+    async def reconfigure(self) -> Change:
+        """Do as `reload`, and say what has changed.
+
+        Raises:
+            ConfigError: the configuration cannot be used, and nothing has changed.
+        """
+        async with self._changing:
             config = await asyncio.to_thread(self._read)
             before = self.current().pipeline
             old = before.snapshot
             if fingerprint(config) == old.version:
-                return
+                return Change(old.version, old.version)
             snapshot = await self._compile(config, old)
-        except ConfigError as error:
-            log.error("configuration refused, the old one stays", problems=error.render())
-            return
-        self._take(snapshot)
+            await self._take(snapshot)
         log.info("configuration changed", version=snapshot.version, before=old.version)
         tasks.spawn(self._retire(before), name="retire")
+        return Change(old.version, snapshot.version)
 
     async def stop(self) -> None:
         """Take no new work, let what is under way finish within the grace, then close."""
@@ -128,6 +141,7 @@ class Gateway:
         if self._server is not None:
             await self._drain(self._server, grace_s)
             await self._server.shutdown(_CUT_OFF_S)
+        await self._fleet.close()
         await self._metrics.close()  # its own tasks never end: the drain would wait for them
         await tasks.drain(_TIDY_S)
         for unit in self.current().pipeline.snapshot.units.values():
@@ -146,15 +160,14 @@ class Gateway:
 
     async def _compile(self, config: Config, old: Snapshot | None) -> Snapshot:
         base_urls = await self._simulate(config)
+        keys = keyring(config)
         services = {
-            "keys": keyring(config),
+            "keys": keys,
             "metrics": self._metrics,
             "sink": self._sink,
         }
         version = fingerprint(config)
-        snapshot = compile_config(config, version, Surroundings(services, base_urls), old)
-        self._measure(snapshot)
-        return snapshot
+        return compile_config(config, version, Surroundings(keys, services, base_urls), old)
 
     async def _simulate(self, config: Config) -> Mapping[str, str]:
         """Start what simulators the configuration has, each behind a port of its own."""
@@ -168,28 +181,19 @@ class Gateway:
             base_urls[name] = f"http://127.0.0.1:{running[1]}/v1"
         return base_urls
 
-    def _measure(self, snapshot: Snapshot) -> None:
-        """Let the gauges read the units of this snapshot, and forget those that are gone."""
-        for name in set(self._gauges) - set(snapshot.units):
-            for forget in self._gauges.pop(name):
-                forget()
-        self._forget_version()
-        self._forget_version = self._metrics.gauge(
-            "headgate_config_version", {"version": snapshot.version}, lambda: 1
-        )
-        for name, unit in snapshot.units.items():
-            for forget in self._gauges.pop(name, []):
-                forget()
-            labels, it = {"provider": name}, unit.unit
-            self._gauges[name] = [
-                self._metrics.gauge("headgate_queue_depth", labels, partial(_depth, it)),
-                self._metrics.gauge("headgate_workers_busy", labels, partial(_busy, it)),
-            ]
-
-    def _take(self, snapshot: Snapshot) -> None:
+    async def _take(self, snapshot: Snapshot) -> None:
         """Serve what comes from now on under this configuration."""
-        self._service = Service(snapshot, self._metrics, self._preparing)
+        for unit in snapshot.units.values():
+            refit(unit)
+        self._service = Service(snapshot, self._metrics, self._preparing, self._fleet.history)
         self._living.append(self._service.pipeline)
+        await self._fleet.take(snapshot)
+
+    def _snapshot(self) -> Snapshot:
+        return self.current().pipeline.snapshot
+
+    def _away(self) -> str | None:
+        return self._fleet.away
 
     async def _retire(self, before: Pipeline) -> None:
         """Close what only an old configuration needed, once its last exchange has ended."""
@@ -230,18 +234,6 @@ def server_context(settings: Tls) -> ssl.SSLContext:
     return context
 
 
-def _nothing() -> None:
-    """There is no version to forget before the first."""
-
-
-def _depth(unit: ProviderUnit) -> float:
-    return unit.depth
-
-
-def _busy(unit: ProviderUnit) -> float:
-    return unit.busy
-
-
 def keyring(config: Config) -> Keyring:
     """Return the keys that the configuration lets in."""
     entries = [
@@ -252,6 +244,11 @@ def keyring(config: Config) -> Keyring:
             user=key.user,
             team=key.team,
             routes=tuple(key.routes),
+            weight=key.weight,
+            priority=key.priority,
+            max_priority=key.max_priority,
+            regions=tuple(key.regions),
+            admin=key.admin,
         )
         for key in config.keys
     ]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
@@ -28,7 +28,16 @@ from prometheus_async import aio
 from proxy import exposition, tasks
 from proxy.exchange import Exchange
 from proxy.siblings import Siblings
-from proxy.tally import MAX_LABEL_SETS, OTHER, Counter, Histogram, Labels, Metric, Numbers
+from proxy.tally import (
+    MAX_LABEL_SETS,
+    OTHER,
+    Counter,
+    Histogram,
+    Labels,
+    Metric,
+    Numbers,
+    fold,
+)
 
 log = structlog.get_logger()
 
@@ -91,6 +100,29 @@ GAUGES = (
     Metric("headgate_queue_depth", "Calls that wait for a worker.", "gauge", _PROVIDER),
     Metric("headgate_workers_busy", "Calls in flight.", "gauge", _PROVIDER),
     Metric("headgate_config_version", "Workers that run this version.", "gauge", ("version",)),
+    Metric("headgate_circuit_state", "0 closed, 1 half open, 2 open.", "gauge", _MODEL, merge=max),
+    Metric(
+        "headgate_drained", "1 where an operator wants no new calls.", "gauge", _MODEL, merge=max
+    ),
+    Metric(
+        "headgate_quota_usage_ratio",
+        "Share of a credential's known limit by the minute that is used.",
+        "gauge",
+        ("provider", "credential", "kind"),
+        merge=max,
+    ),
+    Metric(
+        "headgate_concurrency_limit",
+        "Calls that may be in flight with a credential, where that moves.",
+        "gauge",
+        ("provider", "credential"),
+    ),
+    Metric(
+        "headgate_shared_state_up",
+        "Whether all workers reach the shared state.",
+        "gauge",
+        merge=min,
+    ),
 )
 PROCESS = (
     Metric("process_resident_memory_bytes", "Resident memory of all workers.", "gauge"),
@@ -112,6 +144,7 @@ _ENCODE = msgspec.msgpack.Encoder().encode
 _NUMBERS = msgspec.msgpack.Decoder(Numbers)
 
 Gauges = dict[str, dict[Labels, list[float]]]
+Family = Callable[[], Iterable[tuple[Labels, float]]]
 
 
 class _Row:
@@ -152,6 +185,7 @@ class Metrics:
         self._lag = self._numbers.histogram(LAG)
         self._scrape = self._numbers.histogram(SCRAPE)
         self._gauges: dict[str, dict[Labels, Callable[[], float]]] = {}
+        self._families: dict[str, Family] = {}
         self._siblings = None if directory is None else Siblings(directory)
         self._writing = threading.Lock()
         self._published = b""
@@ -211,6 +245,19 @@ class Metrics:
 
         return forget
 
+    def gauges(self, name: str, read: Family) -> None:
+        """Let `read` return all label sets of a gauge and their numbers, at every scrape.
+
+        A later call with the same name takes its place. What is over the limit of label sets
+        is put together under "other".
+
+        Raises:
+            ValueError: no such gauge.
+        """
+        if name not in _GAUGES:
+            raise ValueError(f"no gauge {name}")
+        self._families[name] = read
+
     async def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return the text for an `accept` header, and its content type.
 
@@ -260,10 +307,16 @@ class Metrics:
         return tried
 
     def _read_gauges(self) -> Gauges:
-        return {
+        found: Gauges = {
             name: {labels: [read()] for labels, read in readers.items()}
             for name, readers in self._gauges.items()
         }
+        for name, family in self._families.items():
+            cells = found.setdefault(name, {})
+            for labels, value in family():
+                clean = tuple(OTHER if _is_odd(label) else label for label in labels)
+                cells.setdefault(fold(_GAUGES[name], clean, cells), []).append(float(value))
+        return found
 
     def _render(self, gauges: Gauges, accept: str) -> tuple[bytes, str]:
         if self._siblings is None:

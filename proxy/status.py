@@ -13,6 +13,7 @@ from proxy.openapi import document
 from proxy.pipeline import Reply
 from proxy.service import Service
 
+_ALONE = "the shared state is away: each process decides alone"
 _JSON = [("content-type", "application/json"), ("cache-control", "no-store")]
 
 
@@ -23,9 +24,19 @@ class Status:
         draining: the process takes no new work; readiness says so first.
     """
 
-    def __init__(self, current: Callable[[], Service], metrics: Metrics) -> None:
+    def __init__(
+        self, current: Callable[[], Service], metrics: Metrics, away: Callable[[], str | None]
+    ) -> None:
+        """Take where things are.
+
+        Args:
+            current: the service under the newest configuration.
+            metrics: of this process.
+            away: why the shared state cannot be had; empty: it can; None: there is none.
+        """
         self._current = current
         self._metrics = metrics
+        self._away = away
         self.draining = False
 
     async def reply(self, request: web.BaseRequest, path: str) -> Reply | None:
@@ -50,6 +61,7 @@ class Status:
         state: dict[str, Any] = {
             "ready": not reasons,
             "reasons": reasons,
+            "degraded": [_ALONE] if self._away() else [],
             "config": snapshot.version,
             "providers": {
                 name: {"busy": unit.busy, "workers": unit.workers, "queued": unit.depth}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 
 import uvloop
 
 from proxy import app, live, logs
+from proxy.addresses import is_loopback
 from proxy.config.structs import Config
 
 
@@ -54,19 +54,12 @@ def _providers(config: Config) -> Iterator[str]:
 def _routes(config: Config) -> Iterator[str]:
     for name, route in config.routes.items():
         count = len(route.deployments)
-        yield f"{name} ({route.strategy}, {count})" if count > 1 else name
+        yield f"{name} ({route.strategy.name}, {count})" if count > 1 else name
 
 
 def _warnings(config: Config) -> Iterator[str]:
     server = config.server
-    if not config.keys and not _loopback(server.host):
+    if not config.keys and not is_loopback(server.host):
         yield f"no client keys: whoever reaches {server.host}:{server.port} may use the credentials"
-    if config.keys and server.tls is None and not _loopback(server.host):
+    if config.keys and server.tls is None and not is_loopback(server.host):
         yield "no `server.tls`: unless something before the gateway has it, keys travel readable"
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -20,15 +20,24 @@ def run(arguments: Namespace) -> int:
     """
     config = app.load(arguments.config)
     try:
-        print(app.explain(config, arguments.model, arguments.key, _body(arguments.body)))
+        headers = dict(map(_header, arguments.header))
+        body = _body(arguments.body)
+        print(app.explain(config, arguments.model, arguments.key, headers, body))
     except GatewayError as error:
         raise CommandError(error.message) from None
     return 0
 
 
-def _body(path: str | None) -> bytes | None:
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise CommandError(f"{text}: a header is written as name: value")
+    return name.strip().lower(), value.strip()
+
+
+def _body(path: str | None) -> bytes:
     if path is None:
-        return None
+        return b""
     if path == "-":
         return sys.stdin.buffer.read()
     try:
