@@ -86,7 +86,10 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
     return {
         "provider": attempt.provider,
         "model": attempt.model[:_LONGEST],
+        "credential": attempt.credential,
+        "reason": attempt.reason,
         "result": attempt.result,
+        "failure": attempt.failure,
         "status": attempt.status,
         "queue_ms": _ms(attempt.queued_s),
         "upstream_ms": _ms(attempt.upstream_s),

@@ -3,22 +3,15 @@
 SDKs send the key in different places: as a bearer token, in a header of their vendor's,
 and from browsers, which cannot set headers on a websocket, among its subprotocols. The
 first place that holds a key counts.
-
-Source: https://platform.openai.com/docs/guides/realtime-websocket (2026-11-21)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from proxy.errors import InvalidApiKey
 from proxy.exchange import Exchange
 from proxy.hooks import Plugin
-from proxy.keys import Keyring
+from proxy.keys import Keyring, presented
 from proxy.wire import Response
-
-_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
-_SUBPROTOCOL = "openai-insecure-api-key."
 
 _MISSING = (
     "no API key was sent; send it as `authorization: Bearer <key>` "
@@ -53,21 +46,3 @@ class Auth(Plugin):
             raise error
         exchange.key = key
         return None
-
-
-def presented(headers: Mapping[str, str]) -> str:
-    """Return the key a client sent, or the empty string.
-
-    Args:
-        headers: names in lower case.
-    """
-    scheme, _, secret = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and (secret := secret.strip()):
-        return secret
-    for name in _HEADERS:
-        if secret := headers.get(name, "").strip():
-            return secret
-    for protocol in headers.get("sec-websocket-protocol", "").split(","):
-        if (protocol := protocol.strip()).startswith(_SUBPROTOCOL):
-            return protocol[len(_SUBPROTOCOL) :]
-    return ""

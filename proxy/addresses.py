@@ -187,3 +187,11 @@ def _result(host: str, port: int, address: str) -> ResolveResult:
         proto=0,
         flags=int(socket.AI_NUMERICHOST | socket.AI_NUMERICSERV),
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is this machine itself, and nobody else's."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -30,7 +30,7 @@ HOP_BY_HOP = frozenset(
 CLIENT_KEYS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
 """Where a client may put its key; none of them is ever sent on."""
 
-_ACCOUNT = re.compile(r".*-(?:organization|organization-id|project|project-id|account-id)")
+_ACCOUNT = re.compile(r".*-(?:(?:organization|project|workspace)(?:-id)?|account-id|bill-to)")
 _OURS = frozenset({"content-length", "x-request-id"})
 _NOT_UPSTREAM = (
     HOP_BY_HOP
@@ -38,6 +38,7 @@ _NOT_UPSTREAM = (
     | _OURS
     | {"host", "expect", "cookie", "forwarded", "via", "x-real-ip"}
     | {"cf-connecting-ip", "true-client-ip", "x-client-ip"}
+    | {"x-amz-date", "x-amz-security-token", "x-amz-content-sha256"}  # of the client's signature
 )
 _NOT_UPSTREAM_PREFIXES = ("x-headgate-", "x-forwarded-", "sec-websocket-")
 _NOT_TO_CLIENT = (
@@ -49,6 +50,8 @@ _NOT_TO_CLIENT = (
 _NOT_TO_CLIENT_PREFIXES = ("x-headgate-", "x-ratelimit-", "cf-", "access-control-")
 _REWRITTEN = frozenset({"accept-encoding", "content-type", "accept"})
 _DECODED = frozenset({"content-encoding", "content-type"})
+_LIST = "-beta"
+"""How headers end whose value is a list of features, each of which means something by itself."""
 
 
 def to_upstream(headers: Mapping[str, str], *, rewritten: bool = False) -> list[tuple[str, str]]:
@@ -72,6 +75,21 @@ def to_client(headers: Headers, *, decoded: bool = False) -> list[tuple[str, str
     """
     kept = [pair for pair in headers if _goes_down(pair[0], decoded)]
     return _recoded(_without(kept, header(headers, "connection")), "latin-1", "utf-8")
+
+
+def together(ours: Headers, theirs: Headers) -> list[tuple[str, str]]:
+    """Return our headers and the client's; of one that both have, ours unless it is a list."""
+    mine = dict(ours)
+    lists = {name: value for name, value in theirs if name in mine and name.endswith(_LIST)}
+    headers = [(name, _joined(value, lists.get(name))) for name, value in ours]
+    return [*headers, *(pair for pair in theirs if pair[0] not in mine)]
+
+
+def _joined(value: str, more: str | None) -> str:
+    if more is None:
+        return value
+    both = [each.strip() for each in f"{value},{more}".split(",")]
+    return ",".join(dict.fromkeys(each for each in both if each))
 
 
 def _without(pairs: list[tuple[str, str]], connection: str | None) -> list[tuple[str, str]]:

@@ -19,11 +19,11 @@ import aiohttp
 import msgspec
 
 from proxy import registry
+from proxy.config.nearer import NearerRetries
 from proxy.config.structs import (
     Config,
     Deployment,
     Key,
-    NearerRetries,
     PluginEntry,
     Route,
     State,

@@ -67,7 +67,7 @@ def _all(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def _model(name: str, route: Route, model: str) -> dict[str, Any]:
-    deployments = [f"{d.unit.name}/{d.model or model}" for d in route.deployments]
+    deployments = [d.name for d in route.under(model).deployments]
     first = route.deployments[0] if route.deployments else None
     owner = first.unit.name if first else "headgate"
     facts = (first.facts if first else None) or lookup(model)

@@ -16,14 +16,15 @@ from contextlib import suppress
 import aiohttp
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from proxy.adapter import UpstreamResponse
-from proxy.calls import Calls, Leg
-from proxy.errors import NoDeployment
+from proxy.adapter import UpstreamRequest, UpstreamResponse
+from proxy.attempts import Attempts
 from proxy.exchange import Exchange
-from proxy.headers import to_upstream
-from proxy.passthrough import PREFIX
+from proxy.headers import to_upstream, together
+from proxy.legs import Errand, Leg, attempt
+from proxy.passthrough import Course
 from proxy.pipeline import Client, Found
-from proxy.routing import candidates
+from proxy.preparing import authorised
+from proxy.service import Service
 from proxy.websocket import MAX_MESSAGE_BYTES, HandshakeRefused
 from proxy.wire import Response
 
@@ -35,29 +36,28 @@ Socket = aiohttp.ClientWebSocketResponse | web.WebSocketResponse
 class Realtime:
     """One websocket on its way through; `work` is what the pipeline runs."""
 
-    def __init__(self, calls: Calls, request: web.BaseRequest) -> None:
-        self._calls = calls
+    def __init__(self, service: Service, request: web.BaseRequest, course: Course) -> None:
+        self._preparing = service.preparing
         self._request = request
+        self._course = course
 
     async def work(self, exchange: Exchange, client: Client, found: Found) -> Response | None:
         """Connect to the provider of the route, then to the client, and join the two."""
-        now = time.monotonic()
-        able = candidates(found.route.deployments, (), now)
-        if not able:
-            raise NoDeployment(f"no deployment of route {found.route.name!r} is free")
-        deployment = found.route.strategy.choose(able, exchange)
-        return await self._calls.attempt(exchange, client, found, deployment, self._call)
+        choice = Attempts(found.route, found.model, exchange, 1).next(time.monotonic())
+        return await attempt(Errand(exchange, client, found), choice, self._call)
 
     async def _call(self, leg: Leg) -> Response | None:
         ours = leg.deployment.adapter.authorize(leg.target)
-        taken = {name for name, _ in ours}
-        theirs = [p for p in to_upstream(leg.exchange.headers) if p[0] not in taken]
-        path = self._request.raw_path.removeprefix(PREFIX)
+        headers = together(ours, to_upstream(leg.exchange.headers))
+        asked = UpstreamRequest("GET", self._course.of(leg.deployment), headers)
+        asked = await authorised(asked, leg.target)
         protocols = _protocols(leg.exchange.headers)
         connect_s = leg.deployment.timeouts.connect
-        upstream = leg.deployment.unit.upstream
+        upstream = leg.deployment.unit.upstream.at(asked.base_url)
         try:
-            async with upstream.websocket(path, [*ours, *theirs], protocols, connect_s) as vendor:
+            async with upstream.websocket(
+                asked.path, asked.headers, protocols, connect_s
+            ) as vendor:
                 leg.attempt.status = leg.exchange.status = 101
                 client = web.WebSocketResponse(
                     protocols=[vendor.protocol] if vendor.protocol else (),

@@ -21,7 +21,7 @@ from typing import Any, cast
 import adapters
 import plugins
 from proxy import routing
-from proxy.adapter import Adapter, Authorizer
+from proxy.adapter import Adapter, Authorizer, Send
 from proxy.hooks import Plugin
 from proxy.routing import Strategy
 
@@ -66,25 +66,46 @@ def _adapter(name: str) -> Adapter:
     return preset() if preset else cast(Adapter, import_module(f"adapters.{name}"))
 
 
-def authorizer(name: str, options: Mapping[str, Any], credential: str) -> Authorizer | None:
-    """Make what authorises the calls of a provider whose credentials expire or sign.
+def base_url(name: str, given: str, options: Mapping[str, Any]) -> str:
+    """Return where an adapter's vendor is, for what a user wrote; empty where only defaults say it.
+
+    Raises:
+        ValueError: an option is wrong; the message is for the user.
+    """
+    make = getattr(adapter(name), "base_url", None)
+    return given if make is None else str(make(given, options))
+
+
+def authorizer(
+    name: str, options: Mapping[str, Any], credential: str, send: Send
+) -> Authorizer | None:
+    """Make what authorises calls with a credential that expires or signs.
 
     Args:
         name: of the adapter; most have none, and a fixed credential does.
         options: the provider's own.
         credential: the configured one, or nothing.
+        send: what sends the authorizer's own requests.
 
     Raises:
         ValueError: an option is wrong; the message is for the user.
         ImportError: a package is missing that only this vendor needs.
     """
     make = getattr(adapter(name), "authorizer", None)
-    return None if make is None else cast(Authorizer | None, make(options, credential))
+    return None if make is None else cast(Authorizer | None, make(options, credential, send))
 
 
-def strategy(name: str) -> Strategy:
-    """Make the strategy of `proxy/routing/<name>.py`."""
-    return cast(Strategy, _class("proxy.routing", name)())
+def strategy(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> Strategy:
+    """Make the strategy of `proxy/routing/<name>.py`.
+
+    Raises:
+        TypeError, ValueError: an option is unknown or wrong; the message is for the user.
+    """
+    kind = _class("proxy.routing", name)
+    taken = inspect.signature(kind).parameters if kind.__init__ is not object.__init__ else {}
+    if unknown := set(options) - set(taken):
+        raise TypeError(f"unknown option {', '.join(sorted(unknown))}")
+    return cast(Strategy, kind(**options))
 
 
 def plugin(name: str, options: Mapping[str, Any], services: Mapping[str, object]) -> Plugin:

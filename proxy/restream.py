@@ -24,6 +24,8 @@ def restream(operation: str, response: Response, *, wants_usage: bool) -> Respon
     Raises:
         UpstreamBadResponse: the operation's streams cannot be made of a whole answer.
     """
+    if operation == "transcriptions":
+        return _transcript(response)
     events = {"chat": _chat, "completions": _completion}.get(operation)
     if events is None:
         raise UpstreamBadResponse("the answer came whole where a stream was asked for")
@@ -39,6 +41,17 @@ def restream(operation: str, response: Response, *, wants_usage: bool) -> Respon
     return Response(
         body, response.usage, content_type=_KIND, headers=response.headers, memory=response.memory
     )
+
+
+def _transcript(response: Response) -> Response:
+    """Return the one event with which a stream of a transcription ends."""
+    try:
+        members = msgspec.json.decode(response.body, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        raise UpstreamBadResponse("the answer is not one a stream can be made of") from None
+    event = {"type": "transcript.text.done", **members}
+    body = b"data: %b\n\n" % msgspec.json.encode(event)
+    return Response(body, response.usage, content_type=_KIND, headers=response.headers)
 
 
 def _chat(document: dict[str, Any]) -> list[dict[str, Any]]:

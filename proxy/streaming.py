@@ -68,6 +68,23 @@ class Verbatim:
         return b""
 
 
+class Bytes(Verbatim):
+    """The same, for an answer that may still be had elsewhere until its first byte is there."""
+
+    def __init__(self) -> None:
+        self.content = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Return them as they came."""
+        self.content = True
+        return data
+
+    def close(self) -> bytes:
+        """Return nothing: without any byte it is whole as well."""
+        self.content = True
+        return b""
+
+
 class ClientStream(Protocol):
     """The client's side of a stream, as the front gives it."""
 

@@ -12,7 +12,7 @@ from proxy.sim.chat import chat, completion
 from proxy.sim.embeddings import embeddings
 from proxy.sim.face import Face, Inquiry, Route, World
 from proxy.sim.refusal import Refusal
-from proxy.sim.responses import responses
+from proxy.sim.responses import input_tokens, responses
 from proxy.sim.script import Answer
 
 MODELS = ("sim", "sim-mini", "sim-embedding", "sim-image", "sim-audio", "sim-moderation")
@@ -66,6 +66,7 @@ face = Face(
         Route("DELETE", "/v1/files/{id}", storage.delete_file),
         Route("GET", "/v1/files/{id}/content", storage.content),
         Route("POST", "/v1/responses", responses),
+        Route("POST", "/v1/responses/input_tokens", input_tokens),
         Route("GET", "/v1/responses/{id}", storage.response),
         Route("DELETE", "/v1/responses/{id}", storage.delete_response),
         Route("GET", "/v1/responses/{id}/input_items", storage.input_items),

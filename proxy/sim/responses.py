@@ -84,6 +84,22 @@ def responses(inquiry: Inquiry, world: World) -> Answer:
     return _stream(answer, base, done, said)
 
 
+def input_tokens(inquiry: Inquiry, world: World) -> Answer:
+    """POST /v1/responses/input_tokens: the number a response to this input would report."""
+    asked = inquiry.read(_Asked)
+    behaviour = world.behaviour(asked.model)
+    tokens = _prompt(asked).tokens
+    body = msgspec.json.encode({"object": "response.input_tokens", "input_tokens": tokens})
+    return Answer(
+        body=body,
+        behaviour=behaviour,
+        model=asked.model,
+        prompt_tokens=tokens,
+        repeatable=True,
+        failure=FAILURE,
+    )
+
+
 def message_item(id: str, text: str, status: str = "completed") -> dict[str, Any]:
     """Return an output item with text."""
     return {

@@ -41,7 +41,7 @@ async def test_embeddings(client: AsyncOpenAI) -> None:
     """Base64, which the package asks for by itself, is the same numbers as `float`."""
     packed = await client.embeddings.create(model="sim", input=["a", "b"], dimensions=16)
     plain = await client.embeddings.create(
-        model="sim", input="a", dimensions=16, encoding_format="float"
+        model="sim", input="a", dimensions=16, encoding_format="float", extra_body={"stream": True}
     )
     assert len(packed.data) == 2
     assert packed.data[0].embedding == pytest.approx(plain.data[0].embedding)

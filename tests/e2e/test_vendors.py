@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from proxy.media import Fetcher
 from tests.e2e.stage import Stage
-from tests.e2e.vendors.fleet import EACH
+from tests.e2e.vendors.fleet import EACH, VENDORS
 from tests.e2e.vendors.replay import CACHED, INPUT, OUTPUT, Answer, Format, Replay, Said
 from tests.e2e.vendors.stand import (
     CLOCK,
@@ -259,3 +259,15 @@ async def test_what_the_vendor_cannot_take_is_named(stage: Stage, vendor: Format
         assert len(stand.replay.requests) == 1
         stand.replay.answers.append(vendor.whole(Said(TEXT)))
         assert (await create(model="any", messages=HELLO, extra_headers=strict)).parse()
+
+
+async def test_answers_without_an_id_get_one_each(stage: Stage) -> None:
+    """Two streams of one second are two answers; all chunks of one have its id."""
+    vendor: Any = VENDORS["bedrock"]
+    ids: list[str] = []
+    async with standing(stage, vendor) as stand:
+        for _ in range(3):
+            found = await stand.ask(vendor.stream(Said(TEXT)), stream=True)
+            ids += [head[0] for head in found.heads]
+    assert len(set(ids)) == len(ids) == 3
+    assert all(each.startswith("chatcmpl-") for each in ids)

@@ -58,8 +58,10 @@ def exchange(**changes: Any) -> Exchange:
         first_token_s=0.25,
         finished_s=1.5,
         attempts=[
-            Attempt("claude", "haiku", "secret", "upstream_error", 500, 0.0, 0.125),
-            Attempt("openai", "gpt-4o-mini", "secret", "ok", 200, 0.002, 1.25),
+            Attempt(
+                "claude", "haiku", "main", "upstream_error", 500, 0.0, 0.125, failure="transient"
+            ),
+            Attempt("openai", "gpt-4o-mini", "0", "ok", 200, 0.002, 1.25, reason="fallback big"),
         ],
     )
     for name, value in changes.items():
@@ -100,7 +102,10 @@ async def test_the_line_tells_who_what_where_and_how_long() -> None:
                 {
                     "provider": "claude",
                     "model": "haiku",
+                    "credential": "main",
+                    "reason": "first",
                     "result": "upstream_error",
+                    "failure": "transient",
                     "status": 500,
                     "queue_ms": 0.0,
                     "upstream_ms": 125.0,
@@ -108,7 +113,10 @@ async def test_the_line_tells_who_what_where_and_how_long() -> None:
                 {
                     "provider": "openai",
                     "model": "gpt-4o-mini",
+                    "credential": "0",
+                    "reason": "fallback big",
                     "result": "ok",
+                    "failure": None,
                     "status": 200,
                     "queue_ms": 2.0,
                     "upstream_ms": 1250.0,

@@ -87,5 +87,5 @@ def signing() -> Iterator[None]:
     """Let this machine have an identity."""
     with pytest.MonkeyPatch.context() as patch:
         tokens = Tokens(_Machine, lambda: None, (ValueError,))
-        patch.setattr("adapters.vertex.authorizer", lambda options, credential: tokens)
+        patch.setattr("adapters.vertex.authorizer", lambda *_: tokens)
         yield

@@ -8,7 +8,7 @@ import pytest
 from proxy.sim.behaviour import Behaviour
 from proxy.sim.face import Inquiry, World
 from proxy.sim.refusal import Refusal
-from proxy.sim.responses import responses
+from proxy.sim.responses import input_tokens, responses
 from proxy.sim.script import Answer
 
 TOOL = {"type": "function", "name": "weather", "parameters": {"properties": {"city": {}}}}
@@ -122,3 +122,13 @@ def test_what_is_stored_can_be_referred_to(world: World) -> None:
     with pytest.raises(Refusal) as caught:
         ask(world, previous_response_id=unkept)
     assert caught.value.code == "previous_response_not_found"
+
+
+def test_a_count_is_what_the_response_reports(world: World) -> None:
+    """Of the whole input, and the same each time."""
+    asked = {"model": "sim", "input": [{"role": "user", "content": "hello"}], "instructions": "x"}
+    inquiry = Inquiry("POST", "/v1/responses/input_tokens", "", "", json.dumps(asked).encode())
+    found = json.loads(input_tokens(inquiry, world).body)
+    usage = json.loads(ask(world, asked["input"], instructions="x").body)["usage"]
+    assert found == {"object": "response.input_tokens", "input_tokens": usage["input_tokens"]}
+    assert input_tokens(inquiry, world).repeatable
