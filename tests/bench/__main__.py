@@ -19,7 +19,7 @@ from . import compare, machine, measuring, peers, process, servers, table
 from .measuring import FULL, QUICK, Effort, Result
 from .process import ServerFailed
 from .servers import NGINX, Bench, Factory, Server
-from .workloads import GROWN, TLS_ROUTE, TRANSLATED_ROUTES, WORKLOADS, Workload
+from .workloads import GROWN, TLS_ROUTE, TRANSLATED, WORKLOADS, Workload
 
 PEERS_STREAMS = 200
 """Slow servers would need minutes to open thousands of streams."""
@@ -157,7 +157,8 @@ def measure_running(
 def measure_side_by_side(
     fit: Mapping[str, Server], workload: Workload, effort: Effort
 ) -> dict[str, Result]:
-    if workload.route in TRANSLATED_ROUTES and not servers.has_anthropic():
+    adapter = TRANSLATED.get(workload.route)
+    if adapter is not None and not servers.has(adapter):
         return {"headgate": {"skipped": "not yet"}}
     if workload.kind == "latency":
         return measuring.latency(list(fit.values()), workload, effort)
@@ -168,7 +169,7 @@ def fits(name: str, workload: Workload) -> bool:
     """Whether a server is shown a workload."""
     if name in peers.FACTORIES:
         return workload.peers
-    if workload.route in TRANSLATED_ROUTES:
+    if workload.route in TRANSLATED:
         return name == "headgate"
     return not (name == "direct" and workload.route == TLS_ROUTE)
 

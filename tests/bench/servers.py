@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ import trustme
 
 from . import load
 from .process import Cores, Process, free_port, running
-from .workloads import ROUTES, TLS_ROUTE, TRANSLATED_ROUTES, WORKLOADS, Workload, body
+from .workloads import FORMATS, ROUTES, TLS_ROUTE, TRANSLATED, WORKLOADS, Workload, body
 
 ROOT = Path(__file__).resolve().parents[2]
 PATH = "/v1/chat/completions"
@@ -149,7 +149,8 @@ def headgate(root: Path = ROOT, name: str = "headgate", more: int = 0) -> Factor
         port, folder = free_port(), bench.folder / name
         folder.mkdir(exist_ok=True)
         file = folder / "headgate.json"
-        config = headgate_config(bench.vendor, has_anthropic(root), more)
+        known = [adapter for adapter in FORMATS if has(adapter, root)]
+        config = headgate_config(bench.vendor, known, more)
         file.write_text(json.dumps(config))
         command = [sys.executable, "-m", "proxy", "serve"]
         command += ["--config", str(file), "--port", str(port)]
@@ -161,12 +162,12 @@ def headgate(root: Path = ROOT, name: str = "headgate", more: int = 0) -> Factor
     return start
 
 
-def has_anthropic(root: Path = ROOT) -> bool:
+def has(adapter: str, root: Path = ROOT) -> bool:
     """Whether there is an adapter for the rows called translated."""
-    return (root / "adapters" / "anthropic.py").exists()
+    return (root / "adapters" / f"{adapter}.py").exists()
 
 
-def headgate_config(its: Vendor, anthropic: bool, more: int = 0) -> dict[str, Any]:
+def headgate_config(its: Vendor, known: Collection[str], more: int = 0) -> dict[str, Any]:
     """The configuration: every route of the benchmark, a key, the default plugins."""
     url = f"http://127.0.0.1:{its.port}/v1"
     common = {
@@ -184,9 +185,11 @@ def headgate_config(its: Vendor, anthropic: bool, more: int = 0) -> dict[str, An
         },
     }
     provider_of = {TLS_ROUTE: "tls"}
-    if anthropic:
-        providers["claude"] = {"adapter": "anthropic", "base_url": url, **common}
-        provider_of |= dict.fromkeys(TRANSLATED_ROUTES, "claude")
+    paths = {"anthropic": "/v1", "gemini": "/v1beta", "bedrock": ""}
+    for adapter in known:
+        address = f"http://127.0.0.1:{its.port}{paths[adapter]}"
+        providers[adapter] = {"adapter": adapter, "base_url": address, **common}
+    provider_of |= {route: name for route, name in TRANSLATED.items() if name in known}
     routes = {
         route: {"deployments": [{"provider": provider_of.get(route, "mock"), "model": model}]}
         for route, model in ROUTES.items()

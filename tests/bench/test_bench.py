@@ -16,7 +16,7 @@ from tests.bench import load, meter, servers, table
 from tests.bench.load import Load
 from tests.bench.process import Cores
 from tests.bench.servers import AUTHORIZATION, PATH, Vendor
-from tests.bench.workloads import ROUTES, WORKLOADS, Row, body
+from tests.bench.workloads import FORMATS, ROUTES, WORKLOADS, Row, body
 
 SHORT_S = 0.1
 
@@ -75,14 +75,14 @@ def test_the_vendor_answers_over_tls_with_a_certificate_of_its_authority(vendor:
 
 def test_the_configuration_of_the_gateway_knows_every_route(tmp_path: Path) -> None:
     """A workload asks for a route that exists."""
-    config = servers.headgate_config(Vendor(1, 2, 3, tmp_path), anthropic=True)
+    config = servers.headgate_config(Vendor(1, 2, 3, tmp_path), FORMATS)
     assert config["routes"].keys() >= {workload.route for workload in WORKLOADS}
 
 
 def test_a_grown_configuration_has_more_routes_and_keys_and_still_ours(tmp_path: Path) -> None:
     """The key that is asked with comes last, where a search would find it latest."""
-    small = servers.headgate_config(Vendor(1, 2, 3, tmp_path), anthropic=False)
-    grown = servers.headgate_config(Vendor(1, 2, 3, tmp_path), anthropic=False, more=7)
+    small = servers.headgate_config(Vendor(1, 2, 3, tmp_path), ())
+    grown = servers.headgate_config(Vendor(1, 2, 3, tmp_path), (), more=7)
     assert len(grown["routes"]) == len(small["routes"]) + 7
     assert len(grown["keys"]) == 8
     assert grown["keys"][-1] == small["keys"][-1]

@@ -9,8 +9,8 @@ It prints one line of JSON with its ports once it listens. The model's name says
 `m-l60-n100-d4-b20`, say; missing parts are l0 n10 d0 b20. The role and the first chunk leave
 together, every later one when its moment has come, counted from the start and not from the chunk
 before, so that a busy vendor does not stretch a stream. `d0` sends all at once. The usage chunk
-comes if `include_usage` asks for it, as at OpenAI. Paths ending in `/messages` are answered in
-Anthropic's format, all others in OpenAI's.
+comes if `include_usage` asks for it, as at OpenAI. The path says in which format it is answered:
+Anthropic's, Gemini's, Bedrock's, or else OpenAI's.
 """
 
 from __future__ import annotations
@@ -23,11 +23,17 @@ import re
 import signal
 import ssl
 from typing import Any, NamedTuple, cast
+from urllib.parse import unquote_to_bytes
 
 import httptools
 import uvloop
 
+from tests.eventframes import event
+
 PART = re.compile(rb"-([lndb])(\d+)")
+PLACE = re.compile(
+    rb"/models?/([^/:]+)[:/](generateContent|streamGenerateContent|converse-stream|converse)"
+)
 MODEL = re.compile(rb'"model"\s*:\s*"([^"]*)"')
 STREAM = re.compile(rb'"stream"\s*:\s*true')
 INCLUDE_USAGE = re.compile(rb'"include_usage"\s*:\s*true')
@@ -42,9 +48,11 @@ HEAD = (
     b"content-length: %d\r\n\r\n"
 )
 STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
+    b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\n"
     b"x-request-id: req_0123456789abcdef\r\ntransfer-encoding: chunked\r\n\r\n"
 )
+SSE = b"text/event-stream; charset=utf-8"
+FRAMES = b"application/vnd.amazon.eventstream"
 LAST = b"0\r\n\r\n"
 
 
@@ -60,18 +68,18 @@ class Script(NamedTuple):
 
 
 @functools.cache
-def script(model: bytes, anthropic: bool, usage: bool) -> Script:
+def script(model: bytes, form: str, usage: bool) -> Script:
     """Reads a model's name, and encodes its answers once."""
     sizes = {"l": 0, "n": 10, "d": 0, "b": 20}
     sizes.update((key.decode(), int(number)) for key, number in PART.findall(model))
     text = "token text of the vendor ".ljust(sizes["b"], "x")[: sizes["b"]]
-    write = anthropic_answer if anthropic else openai_answer
-    body, events = write(model.decode(), text, sizes["n"], usage)
+    body, events = WRITERS[form](model.decode(), text, sizes["n"], usage)
+    stream_head = STREAM_HEAD % (FRAMES if form == "bedrock" else SSE)
     first, *rest = [b"%x\r\n%b\r\n" % (len(event), event) for event in events]
     if sizes["d"]:
-        parts = (STREAM_HEAD + first + rest[0], *rest[1:-1], rest[-1] + LAST)
+        parts = (stream_head + first + rest[0], *rest[1:-1], rest[-1] + LAST)
     else:
-        parts = (b"".join([STREAM_HEAD, first, *rest, LAST]),)
+        parts = (b"".join([stream_head, first, *rest, LAST]),)
     return Script(sizes["l"] / 1000, sizes["d"] / 1000, HEAD % len(body) + body, parts)
 
 
@@ -126,6 +134,45 @@ def anthropic_answer(model: str, text: str, count: int, _usage: bool) -> tuple[b
     return whole, [b"event: %b\ndata: %b\n\n" % (e["type"].encode(), encode(e)) for e in events]
 
 
+def gemini_answer(model: str, text: str, count: int, _usage: bool) -> tuple[bytes, list[bytes]]:
+    """The whole answer, and the same as a stream's events."""
+    usage = {"promptTokenCount": 19, "candidatesTokenCount": count, "totalTokenCount": 19 + count}
+
+    def answer(said: str, end: dict[str, Any]) -> dict[str, Any]:
+        content = {"parts": [{"text": said}], "role": "model"}
+        base = {"usageMetadata": usage, "modelVersion": model, "responseId": "AbCdEf0123456789"}
+        return {"candidates": [{"content": content, "index": 0, **end}], **base}
+
+    pieces = [answer(text, {})] * count + [answer("", {"finishReason": "STOP"})]
+    whole = encode(answer(text * count, {"finishReason": "STOP"}))
+    return whole, [b"data: %b\r\n\r\n" % encode(piece) for piece in pieces]
+
+
+def bedrock_answer(model: str, text: str, count: int, _usage: bool) -> tuple[bytes, list[bytes]]:
+    """The whole answer, and the same as a stream's frames."""
+    usage = {"inputTokens": 19, "outputTokens": count, "totalTokens": 19 + count}
+    message = {"role": "assistant", "content": [{"text": text * count}]}
+    metrics = {"latencyMs": 700}
+    whole = {"metrics": metrics, "output": {"message": message}, "stopReason": "end_turn"}
+    delta = {"contentBlockIndex": 0, "delta": {"text": text}, "p": "abcdefghijkl"}
+    events: list[tuple[str, dict[str, Any]]] = [
+        ("messageStart", {"role": "assistant", "p": "abc"}),
+        *[("contentBlockDelta", delta)] * count,
+        ("contentBlockStop", {"contentBlockIndex": 0, "p": "abc"}),
+        ("messageStop", {"stopReason": "end_turn", "p": "abc"}),
+        ("metadata", {"metrics": metrics, "usage": usage, "p": "abc"}),
+    ]
+    return encode({**whole, "usage": usage}), [event(name, said) for name, said in events]
+
+
+WRITERS = {
+    "anthropic": anthropic_answer,
+    "bedrock": bedrock_answer,
+    "gemini": gemini_answer,
+    "openai": openai_answer,
+}
+
+
 def encode(body: dict[str, Any]) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode()
 
@@ -169,11 +216,16 @@ class Vendor(asyncio.Protocol):
         self.body = []
         if len(body) > 2 * LOOKED_AT_BYTES:
             body = body[:LOOKED_AT_BYTES] + body[-LOOKED_AT_BYTES:]
-        found = MODEL.search(body)
-        model = found[1] if found else b"m"
-        anthropic = self.url.endswith(b"/messages")
-        play = script(model, anthropic, INCLUDE_USAGE.search(body) is not None)
-        send = self.start_stream if STREAM.search(body) else self.send_whole
+        if place := PLACE.search(self.url):
+            form = "bedrock" if place[2].startswith(b"converse") else "gemini"
+            play = script(unquote_to_bytes(place[1]), form, False)
+            streams = place[2].startswith(b"stream") or place[2].endswith(b"-stream")
+        else:
+            found = MODEL.search(body)
+            form = "anthropic" if self.url.endswith(b"/messages") else "openai"
+            play = script(found[1] if found else b"m", form, bool(INCLUDE_USAGE.search(body)))
+            streams = STREAM.search(body) is not None
+        send = self.start_stream if streams else self.send_whole
         if play.latency_s:
             self.timer = self.loop.call_later(play.latency_s, send, play)
         else:

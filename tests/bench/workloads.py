@@ -28,12 +28,18 @@ ROUTES = {
     "bench-2000": "m-n2000-d1",
     "bench-open": "m-n1000-d10000",
     "bench-tls": "m-n30-b15",
-    "bench-translated": "m-n30-b15",
-    "bench-translated-100": "m-n100-d4",
+    "bench-anthropic": "m-n30-b15",
+    "bench-anthropic-100": "m-n100-d4",
+    "bench-gemini": "m-n30-b15",
+    "bench-gemini-100": "m-n100-d4",
+    "bench-bedrock": "m-n30-b15",
+    "bench-bedrock-100": "m-n100-d4",
 }
 
 TLS_ROUTE = "bench-tls"
-TRANSLATED_ROUTES = ("bench-translated", "bench-translated-100")
+FORMATS = ("anthropic", "gemini", "bedrock")
+TRANSLATED = {f"bench-{name}{size}": name for name in FORMATS for size in ("", "-100")}
+"""Routes to the adapters of vendors with a format of their own."""
 
 GROWN = 10_000
 """So many routes and keys besides those of the benchmark: a lookup must not feel them."""
@@ -98,11 +104,14 @@ WORKLOADS = (
         peers=True,
     ),
     Workload("chat", "cost", "bench-chat", cpu("chat, whole answer", 110, 80), peers=True),
-    Workload(
-        "chat-translated",
-        "cost",
-        "bench-translated",
-        cpu("chat, whole answer, translated", 180, 130),
+    *(
+        Workload(
+            f"chat-{name}",
+            "cost",
+            f"bench-{name}",
+            cpu(f"chat, whole answer, translated ({name})", 180, 130),
+        )
+        for name in FORMATS
     ),
     Workload(
         "stream-100",
@@ -113,12 +122,15 @@ WORKLOADS = (
         events=100 + NOT_TEXT_EVENTS,
         peers=True,
     ),
-    Workload(
-        "stream-translated",
-        "cost",
-        "bench-translated-100",
-        cpu_of_chunk("stream of 100, translated, per chunk", 28, 20),
-        stream=True,
+    *(
+        Workload(
+            f"stream-{name}",
+            "cost",
+            f"bench-{name}-100",
+            cpu_of_chunk(f"stream of 100, translated ({name}), per chunk", 28, 20),
+            stream=True,
+        )
+        for name in FORMATS
     ),
     Workload(
         "latency",
