@@ -21,8 +21,14 @@ CONTRACTS: dict[str, set[str]] = {
 
 SHARED: dict[str, set[str]] = {
     "proxy.headers": {"proxy.adapter"},
-    "proxy.failures": {"proxy.adapter", "proxy.errors"},
+    "proxy.failures": {"proxy.adapter", "proxy.errors", "proxy.faults", "proxy.resets"},
+    "proxy.faults": {"proxy.errors"},
+    "proxy.forms": {"proxy.errors", "proxy.wire"},
+    "proxy.resets": {"proxy.adapter"},
     "proxy.chat": {"proxy.adapter", "proxy.wire"},
+    "proxy.completions": {"proxy.adapter", "proxy.chat", "proxy.errors", "proxy.wire"},
+    "proxy.counting": {"proxy.adapter", "proxy.errors", "proxy.framing", "proxy.wire"},
+    "proxy.embeddings": {"proxy.adapter", "proxy.errors", "proxy.wire"},
     "proxy.eventstream": {"proxy.errors", "proxy.framing"},
     "proxy.keys": {"proxy.exchange"},
     "proxy.sink": set(),
@@ -32,14 +38,15 @@ SHARED: dict[str, set[str]] = {
 
 ADAPTERS_MAY = {
     *("proxy.errors", "proxy.wire", "proxy.framing", "proxy.adapter"),
-    *("proxy.failures", "proxy.headers", "proxy.chat", "proxy.eventstream"),
+    *("proxy.failures", "proxy.resets", "proxy.headers", "proxy.chat", "proxy.eventstream"),
+    *("proxy.completions", "proxy.counting", "proxy.embeddings", "proxy.forms"),
 }
 PLUGINS_MAY = {
     *("proxy.errors", "proxy.wire", "proxy.exchange", "proxy.hooks"),
     *("proxy.headers", "proxy.keys", "proxy.logs", "proxy.sink"),
 }
 
-AUTHORIZERS = {"_aws", "_gcp", "_entra", "azure"}
+AUTHORIZERS = {"_aws", "_copilot", "_gcp", "azure"}
 """Where credentials that expire or sign come from."""
 
 COMPOSITION = {"proxy.app", "proxy.__main__", "proxy.cli"}

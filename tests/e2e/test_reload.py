@@ -44,8 +44,8 @@ async def test_a_stream_under_way_outlives_its_provider(stage: Stage) -> None:
     async with await Client.connect(gate.port) as client:
         await client.send(request(chat("sim:chunks=20,pace=10ms", stream=True)))
         await client.until(b"data: ")
-        await gate.reload(changed(config, "sim", workers=7))
-        assert (gate.unit().workers, old.busy) == (7, 1)
+        await gate.reload(changed(config, "sim", options={"another": "address"}))
+        assert (gate.unit() is old, old.busy) == (False, 1)
         assert (await ask(gate.port, request(chat()))).status == 200
         rest = await client.until(b"0\r\n\r\n")
         assert b"[DONE]" in rest

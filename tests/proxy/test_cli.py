@@ -21,7 +21,7 @@ from proxy.config.problems import ConfigError, Problem
 from proxy.listening import CannotListen
 from tests.source import ROOT
 
-COMMANDS = ["serve", "check", "explain", "schema", "sim"]
+COMMANDS = ["serve", "check", "explain", "deployments", "drain", "schema", "sim"]
 CONFIG = """
 providers:
   sim: {options: {tokens: 3}}

@@ -333,3 +333,45 @@ def test_a_worker_that_ends_leaves_its_numbers(tmp_path: Path) -> None:
         second.wait()
 
         assert requests(ask(first, 0)) == 5
+
+
+async def test_a_family_of_gauges_is_read_when_somebody_asks() -> None:
+    """Models appear at run time; the last reading is the whole truth."""
+    metrics = Metrics()
+    states = {("openai", "a"): 2.0}
+    metrics.gauges("headgate_circuit_state", lambda: list(states.items()))
+    assert await scrape(metrics, "headgate_circuit_state") == {("openai", "a"): 2.0}
+    states.clear()
+    states["openai", "b"] = 1.0
+    assert await scrape(metrics, "headgate_circuit_state") == {("openai", "b"): 1.0}
+
+
+async def test_a_family_of_gauges_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What clients invent folds into other, and shows the worst of it."""
+    monkeypatch.setattr(tally, "MAX_LABEL_SETS", 2)
+    metrics = Metrics()
+    states = [(("openai", f"m{n}"), float(n % 3)) for n in range(9)]
+    metrics.gauges("headgate_circuit_state", lambda: states)
+    found = await scrape(metrics, "headgate_circuit_state")
+    assert found == {("openai", "m0"): 0.0, ("openai", "m1"): 1.0, ("other", "other"): 2.0}
+
+
+def test_an_unknown_family_is_refused() -> None:
+    """A slip would otherwise be a metric that never comes."""
+    with pytest.raises(ValueError, match="no gauge"):
+        Metrics().gauges("headgate_circuits", list)
+
+
+async def test_states_of_several_workers_merge_by_the_worst(tmp_path: Path) -> None:
+    """A sum of states would be none."""
+    one, two = Metrics(tmp_path), Metrics(tmp_path)
+    labels = ("openai", "a")
+    for metrics, state, limit in ((one, 2.0, 3.0), (two, 0.0, 4.0)):
+        metrics.gauges("headgate_circuit_state", lambda s=state: [(labels, s)])
+        metrics.gauges("headgate_concurrency_limit", lambda it=limit: [(labels, it)])
+        await metrics.start()
+    await two.exposition("")
+    assert await scrape(one, "headgate_circuit_state") == {("openai", "a"): 2.0}
+    assert await scrape(one, "headgate_concurrency_limit") == {("openai", "a"): 7.0}
+    for metrics in (one, two):
+        await metrics.close()
