@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 from collections import Counter
@@ -13,7 +14,7 @@ import msgspec
 import openai
 import pytest
 
-from proxy.config.resilience import Breaker
+from proxy.config.resilience import Adaptive, Breaker, Hedge, StrategyEntry
 from proxy.config.structs import Config, Defaults, Hold, Retries, Route, Server, Timeouts
 from tests.e2e.raw import Client, Reply, ask, chat, events, request, texts
 from tests.e2e.stage import Gate, Stage, route
@@ -234,3 +235,52 @@ async def test_those_that_hang_in_the_sick_one_end_at_their_own_time(stage: Stag
     codes = Counter((reply.status, reply.error["code"]) for reply in replies)
     assert codes[504, "upstream_timeout"] >= 2
     assert set(codes) <= {(504, "upstream_timeout"), (503, "queue_timeout")}
+
+
+async def test_whenever_clients_leave_nothing_is_left_behind(stage: Stage) -> None:
+    """In a queue, on the way, in a race of two calls or as a probe: every place comes back."""
+    faulty = "sim:fault=status-500,rate=0.5,latency=3ms"
+    gate = await stage.open(
+        vendors=("a", "b"),
+        routes={
+            "*": route(
+                *(f"a/{faulty}", f"b/{faulty},first=3ms"),
+                strategy=StrategyEntry(name="latency"),
+                hedge=Hedge(after=0.004, share=1, cost=1),
+            )
+        },
+        providers={
+            name: {"workers": 4, "queue": 50, "adaptive": Adaptive(enabled=True)} for name in "ab"
+        },
+        defaults=Defaults(
+            retries=SURE,
+            breaker=Breaker(failures=3, open=0.01, open_max=0.02, slow_start=0.01),
+        ),
+    )
+    dice = random.Random(SEED)
+
+    async def visit(number: int) -> None:
+        client = await Client.connect(gate.port)
+        await client.send(request(chat(text=f"{number}", stream=bool(number % 2))))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(dice.choice([0, 0.001, 0.003, 0.006, 0.01, 0.03, 1])):
+                await client.reply()
+        client.kill()
+
+    for start in range(0, 600, 40):
+        await asyncio.gather(*(visit(start + n) for n in range(40)))
+
+    for unit in (gate.unit("a"), gate.unit("b")):
+        await until(lambda unit=unit: unit.busy + unit.depth + unit.held_bytes == 0)
+        assert [health.busy for health in unit.healths.values()] == [0] * len(unit.healths)
+        assert [credential.busy for credential in unit.credentials] == [0]
+    well = request(chat("a/sim"))
+    assert [(await ask(gate.port, well)).status for _ in range(5)] == [200] * 5
+
+    async def recovered() -> bool:
+        statuses = [(await ask(gate.port, request(chat()))).status for _ in range(8)]
+        return statuses.count(200) >= 3
+
+    async with asyncio.timeout(15):
+        while not await recovered():
+            await asyncio.sleep(0.02)
