@@ -102,7 +102,11 @@ def _credential(deployment: Deployment, wants: Wants) -> str:
 
 def _circuit(deployment: Deployment, wants: Wants) -> str:
     breaker = deployment.health.breaker
-    if breaker.state == "closed" or breaker.allows(wants.now):
+    if breaker.state == "closed":
+        return ""
+    if deployment.unit.probed and not wants.exchange.probe:
+        return "its circuit is open until a probe finds it well"
+    if breaker.allows(wants.now):
         return ""
     left_s = max(0.0, breaker.open_until - wants.now)
     return f"its circuit is open for {left_s:.1f} s" if left_s else "its circuit is being probed"

@@ -85,6 +85,7 @@ class Exchange:
         received_at: Unix time, in seconds.
         started: monotonic time of arrival, in seconds.
         deadline: monotonic time at which all attempts end, in seconds.
+        probe: whether it is the gateway's own, to find out whether a model is well.
         priority: class of its calls in a queue, 0 to 9; 9 goes first.
         route: the route's name, once it is chosen.
         status: HTTP status of the answer, 0 before there is one.
@@ -111,6 +112,7 @@ class Exchange:
     client: str = ""
     key: ClientKey = ANYONE
     tags: dict[str, str] = field(default_factory=dict)
+    probe: bool = False
     priority: int = 5
     route: str = ""
     provider: str = ""

@@ -22,6 +22,7 @@ from proxy.media import Fetcher
 from proxy.metrics import Metrics
 from proxy.pipeline import Pipeline
 from proxy.preparing import Preparing
+from proxy.probing import Prober
 from proxy.providers import refit
 from proxy.service import Service
 from proxy.serving import Patience, Server
@@ -70,6 +71,7 @@ class Gateway:
         self._status = Status(self.current, self._metrics, self._away)
         self._simulators: dict[tuple[str, Behaviour], tuple[Simulator, int]] = {}
         self._living: list[Pipeline] = []
+        self._probing: asyncio.Task[None] | None = None
         self._service: Service | None = None
         self._server: Server | None = None
         self._listening: list[asyncio.Server] = []
@@ -89,6 +91,8 @@ class Gateway:
         await self._take(await self._compile(self._config, None))
         gauges.register(self._metrics, self._snapshot, self._away)
         await self._metrics.start()
+        prober = Prober(self.current, self._metrics)
+        self._probing = tasks.spawn(prober.run(), name="probing")
         await self._fleet.start()
         settings = self._config.server
         patience = Patience(
@@ -142,6 +146,8 @@ class Gateway:
             await self._drain(self._server, grace_s)
             await self._server.shutdown(_CUT_OFF_S)
         await self._fleet.close()
+        if self._probing is not None:
+            self._probing.cancel()
         await self._metrics.close()  # its own tasks never end: the drain would wait for them
         await tasks.drain(_TIDY_S)
         for unit in self.current().pipeline.snapshot.units.values():

@@ -74,6 +74,7 @@ def refit(unit: Unit) -> None:
     it, limits = unit.unit, unit.limits
     it.bounds = _bounds(limits)
     it.rules = _rules(limits.breaker)
+    it.probed = limits.probe.interval > 0
     for health in it.healths.values():
         health.breaker.rules = it.rules
     given = [c for c in unit.settings.credentials if c.value]

@@ -78,6 +78,7 @@ class ProviderUnit:
         limited: whether a credential has any limit, or has had to rest: else none need be asked.
         adaptive: whether its credentials have moving limits of calls in flight.
         drained: an operator wants no new calls there.
+        probed: whether the gateway itself asks its models whether they are well again.
         told: hears of each change of a model's circuit, or of what its credentials may do.
     """
 
@@ -94,7 +95,7 @@ class ProviderUnit:
         self.repeats = RepeatBudget()
         self.counts_tokens = self.limited = self.adaptive = False
         self.look_at_limits()
-        self.drained = False
+        self.drained = self.probed = False
         self.healths: dict[str, Health] = {}
         self.told: Callable[[ProviderUnit, Health], None] = _nobody
         self._line: FairLine[_Place] = FairLine()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -156,6 +156,13 @@ class RouteTable:
         near = difflib.get_close_matches(name[:100], self.providers, n=_NEAREST, cutoff=0.5)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         return NotFound(f"the provider {name[:100]!a} does not exist{hint}")
+
+    def every(self) -> Iterator[Route]:
+        """Yield all routes, and those that were made of patterns for clients' names."""
+        for route in (*self.routes.values(), *self.providers.values()):
+            yield route
+            if route._under:
+                yield from list(route._under.values())
 
     def names(self) -> list[str]:
         """Return the names a client may send as they stand."""

@@ -14,7 +14,7 @@ import msgspec
 import openai
 import pytest
 
-from proxy.config.resilience import Adaptive, Breaker, Hedge, StrategyEntry
+from proxy.config.resilience import Adaptive, Breaker, Hedge, Probe, StrategyEntry
 from proxy.config.structs import Config, Defaults, Hold, Retries, Route, Server, Timeouts
 from tests.e2e.raw import Client, Reply, ask, chat, events, request, texts
 from tests.e2e.stage import Gate, Stage, route
@@ -165,6 +165,29 @@ async def test_an_open_circuit_sends_calls_elsewhere_and_comes_back(stage: Stage
         while not await back():
             await asyncio.sleep(0.01)
     assert health.breaker.state == "closed"
+
+
+async def test_the_gateway_itself_finds_out_that_a_model_is_well(stage: Stage) -> None:
+    """Where probes are wanted no client's call is one: they go elsewhere until it is well."""
+    primary = "a/sim:fault=status-503,times=5"
+    gate = await stage.open(
+        vendors=("a", "b"),
+        routes={"*": route(primary, "b/sim")},
+        defaults=Defaults(
+            retries=SURE,
+            breaker=Breaker(failures=3, open=0.05, open_max=0.05, slow_start=0),
+            probe=Probe(interval=0.05, timeout=1),
+        ),
+    )
+    sent = request(chat())
+    for _ in range(3):
+        assert (await ask(gate.port, sent)).headers["x-headgate-provider"] == "b"
+    health = gate.unit("a").health(primary.removeprefix("a/"))
+    assert health.breaker.state == "open"
+    await until(lambda: health.breaker.state == "closed")
+
+    assert stage.stats("a").requests == 3 + 2 + 1
+    assert (await ask(gate.port, sent)).headers["x-headgate-provider"] == "a"
 
 
 async def test_a_drained_provider_gets_no_new_calls_and_keeps_those_it_has(stage: Stage) -> None:
