@@ -104,7 +104,7 @@ async def test_a_client_that_goes_while_it_waits_frees_its_place(
     unit = gate.unit()
     async with await Client.connect(gate.port) as first:
         await first.send(request(chat("sim:fault=hang")))
-        await until(lambda: unit.busy == 1)
+        await until(lambda: unit.busy == stage.stats().requests == 1)
         second, third = await Client.connect(gate.port), await Client.connect(gate.port)
         await second.send(request(chat(text="second")))
         await until(lambda: unit.depth == 1)

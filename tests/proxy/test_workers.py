@@ -226,7 +226,7 @@ def test_what_serves_goes_on_when_another_worker_cannot_start_any_more(start: St
     gateway.wait("up", 5)
     assert alive(second)
     gateway.process.terminate()
-    assert gateway.end() == 0
+    assert gateway.end() in (0, 2)  # the one that is just being tried may end with its own code
 
 
 def test_workers_end_with_their_parent(start: Start) -> None:
