@@ -103,7 +103,11 @@ class SigV4:
             if self._source is None:
                 self._source = self._find(url)
             return self._source.get_frozen_credentials()
-        except (BotoCoreError, ClientError) as error:
+        except (
+            BotoCoreError,
+            ClientError,
+            RuntimeError,
+        ) as error:  # the last: renewed, yet expired
             # The words may name our account: the client gets none of them, the log does.
             raise UpstreamAuth("the gateway has no valid AWS credentials") from error
 

@@ -38,7 +38,7 @@ async def side_by_side(unit: ProviderUnit, calls: Sequence[Callable[[], Awaitabl
         try:
             for place in left:
                 found[place] = await calls[place]()
-                if unit.depth:
+                if unit.depth or unit.full:  # where nobody can wait, they are refused
                     return
         finally:
             unit.leave(time.monotonic())
