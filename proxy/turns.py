@@ -2,7 +2,8 @@
 
 A split is drawn by weighted rendezvous hashing: every part, and what stays here, draws a number
 from the client's name, and the best for its share wins. So the same client is always on the same
-side, and while one part grows nobody moves between the others.
+side. While one part grows, it takes from all, and what stays here gives to all: nobody moves from
+one of the other parts to another of them.
 
 Source: C. Schindelhauer, G. Schomaker, "Weighted Distributed Hash Tables", SPAA 2005
 """
