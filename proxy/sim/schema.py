@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 MAX_DEPTH = 32
-MAX_VALUES = 10_000
+MAX_VALUES = 1_000
 """Values of one example; a schema that asks for more is answered short."""
 
 FORMATS = {
@@ -132,6 +132,7 @@ class _Example:
     def _resolve(self, schema: object) -> Schema:
         """Follow `$ref` and merge `allOf`; anything unreadable becomes an empty schema."""
         found: dict[str, Any] = {}
+        followed = set()  # one that leads back to itself says nothing new
         pending = [schema]
         for _ in range(MAX_DEPTH):
             if not pending:
@@ -139,8 +140,9 @@ class _Example:
             part = pending.pop(0)
             if not isinstance(part, Mapping):
                 continue
-            if "$ref" in part:
-                pending.append(self._at(str(part["$ref"])))
+            if (reference := str(part.get("$ref", ""))) and reference not in followed:
+                followed.add(reference)
+                pending.append(self._at(reference))
             pending += _list(part, "allOf")
             _merge(found, part)
         return found

@@ -166,6 +166,12 @@ def satisfies(value: Any, schema: Any) -> bool:
     return bool(checks[schema["type"]]())
 
 
+def test_a_reference_to_itself_is_followed_once() -> None:
+    """What leads back to where it stands has nothing to add, however often it is read."""
+    inner = {"type": "integer", "$ref": "#/$defs/a"}
+    assert example({"$ref": "#/$defs/a", "$defs": {"a": inner}}) == 1
+
+
 def test_formats_look_like_what_they_are() -> None:
     """A uuid is a uuid, an email an email."""
     made = example({"properties": {key: {"format": key} for key in ("uuid", "email", "date-time")}})
